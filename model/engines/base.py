@@ -1,0 +1,42 @@
+"""The one seam between an article cut into windows and the numbers a network gives for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Engine(Protocol):
+    """Scores windows. Implementations give equal results up to their precision."""
+
+    name: str
+
+    def token_scores(self, windows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Head outputs of each window's every token.
+
+        Args:
+            windows: token ids, specials included; lengths may differ.
+
+        Returns:
+            One float32 ``[tokens, width]`` array a window, in the order given.
+        """
+        ...
+
+    def bias(self) -> NDArray[np.float32]:
+        """The themes' biases, float32 ``[themes]``."""
+        ...
+
+
+def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices grouped so that each padded batch holds at most ``budget`` tokens, longest first."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    out: list[list[int]] = []
+    for index in order:
+        if out and (len(out[-1]) + 1) * lengths[out[-1][0]] <= budget:
+            out[-1].append(index)
+        else:
+            out.append([index])
+    return out

@@ -1,0 +1,52 @@
+"""The reference engine: the network in PyTorch; on CUDA in bf16 where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.artifact import Artifact
+from model.engines.base import batches
+from model.network import ThemeNetwork
+
+_BUDGET = 4096  # padded tokens a batch
+
+
+class TorchEngine:
+    """Runs a ``ThemeNetwork`` as it is."""
+
+    name = "torch"
+
+    def __init__(self, network: ThemeNetwork, device: str | None = None) -> None:
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(self.device).eval()  # type: ignore[arg-type]
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> TorchEngine:
+        return cls(ThemeNetwork.from_pretrained(artifact.folder))
+
+    def token_scores(self, windows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        out: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
+        on_gpu = self.device.startswith("cuda")
+        for group in batches([len(w) for w in windows], _BUDGET):
+            longest = max(len(windows[i]) for i in group)
+            ids = torch.ones(len(group), longest, dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for row, index in enumerate(group):
+                ids[row, : len(windows[index])] = torch.tensor(windows[index])
+                mask[row, : len(windows[index])] = 1
+            with (
+                torch.inference_mode(),
+                torch.autocast("cuda", dtype=torch.bfloat16, enabled=on_gpu),
+            ):
+                scores = self.network.token_scores(ids.to(self.device), mask.to(self.device))
+            for row, index in enumerate(group):
+                out[index] = scores[row, : len(windows[index])].float().cpu().numpy()
+        return out
+
+    def bias(self) -> NDArray[np.float32]:
+        bias: NDArray[np.float32] = self.network.bias.detach().float().cpu().numpy()
+        return bias

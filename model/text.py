@@ -1,0 +1,78 @@
+"""Text preparation: the one place where an article is cleaned and cut into sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.errors import InputError
+
+TITLE_BREAK = "\n\n"
+_MAX_SENTENCE = 400  # characters; a longer one (no punctuation at all) is cut at a space
+# Lone surrogates and NUL cannot be encoded or tokenised; replaced one for one, so offsets hold.
+_UNUSABLE = {0: " ", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
+
+
+@dataclass(frozen=True)
+class Article:
+    """What is classified: a text, and a title if it has one of its own."""
+
+    text: str
+    title: str = ""
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or not isinstance(self.title, str):
+            raise InputError("text and title must be strings", where=self.id or None)
+        if not self.text.strip() and not self.title.strip():
+            raise InputError("the text is empty", where=self.id or None, remedy="give some text")
+
+    @property
+    def full_text(self) -> str:
+        """Title, a paragraph break and text, of the same length as the parts given."""
+        joined = f"{self.title}{TITLE_BREAK}{self.text}" if self.title.strip() else self.text
+        return joined.translate(_UNUSABLE)
+
+    @property
+    def text_start(self) -> int:
+        """Offset of ``text`` in ``full_text``, in characters."""
+        return len(self.title) + len(TITLE_BREAK) if self.title.strip() else 0
+
+
+def sentence_spans(text: str, language: str) -> list[tuple[int, int]]:
+    """``(start, end)`` character offsets of the sentences of ``text``, in order, no blank ones.
+
+    Sentence ends come from ``sentencex`` (rules for some 250 languages); line breaks end a
+    sentence too, since titles, list items and captions carry no full stop.
+    """
+    import sentencex
+
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for line in text.splitlines(keepends=True):
+        if line.strip():
+            bounds = sentencex.get_sentence_boundaries(language or "en", line)
+            at = 0
+            for bound in bounds:  # lengths, not indices: these hold for any script
+                length = len(bound["text"])
+                spans.extend(_trimmed(text, start + at, start + at + length))
+                at += length
+        start += len(line)
+    return spans
+
+
+def _trimmed(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The span without outer white space, in pieces of bounded length."""
+    pieces = []
+    while end - start > _MAX_SENTENCE:
+        cut = text.rfind(" ", start + _MAX_SENTENCE // 2, start + _MAX_SENTENCE)
+        cut = cut if cut > 0 else start + _MAX_SENTENCE
+        pieces.append((start, cut))
+        start = cut
+    pieces.append((start, end))
+    out = []
+    for a, b in pieces:
+        part = text[a:b]
+        a, b = a + len(part) - len(part.lstrip()), b - len(part) + len(part.rstrip())
+        if a < b:
+            out.append((a, b))
+    return out

@@ -1,0 +1,70 @@
+"""Join written texts with their assignments: ``python -m training.assemble RAW_DIR`` writes the corpus.
+
+Writers give plain text files (``### id``, ``TITLE:``, ``TEXT:``); labels come from the plan alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from training.config import CORPUS
+
+SOURCE = "written for this project"
+_ITEM = re.compile(r"^### (\S+)[ \t]*\nTITLE:[ \t]*(.*)\nTEXT:\n", re.MULTILINE)
+_FIELDS = (
+    "id",
+    "story",
+    "lang",
+    "title",
+    "text",
+    "themes",
+    "kind",
+    "genre",
+    "stage",
+    "length_class",
+    "noise",
+)
+
+
+def parse(text: str) -> dict[str, tuple[str, str]]:
+    """``{id: (title, text)}`` of one writer's file."""
+    found = list(_ITEM.finditer(text))
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return {
+        match[1]: (match[2].strip(), text[match.end() : end].strip()) for match, end in zip(found, ends, strict=True)
+    }
+
+
+def assemble(raw: Path, corpus: Path) -> dict[str, int]:
+    """Write ``corpus/LANG.jsonl`` from all files in ``raw``; returns items by language."""
+    plan = [json.loads(line) for line in (corpus / "plan" / "plan.jsonl").open(encoding="utf-8")]
+    written: dict[str, tuple[str, str]] = {}
+    for file in sorted(raw.glob("*.txt")):
+        written |= parse(file.read_text("utf-8"))
+    corrections = corpus / "plan" / "relabelled.json"
+    changed = json.loads(corrections.read_text("utf-8")) if corrections.is_file() else {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in plan:
+        if row["id"] in written:
+            title, text = written[row["id"]]
+            row |= {"title": title, "text": text, "themes": changed.get(row["id"], row["themes"])}
+            rows.setdefault(row["lang"], []).append({k: row[k] for k in _FIELDS} | {"source": SOURCE})
+    for lang, items in rows.items():
+        lines = [json.dumps(item, ensure_ascii=False) + "\n" for item in items]
+        (corpus / f"{lang}.jsonl").write_text("".join(lines), "utf-8")
+    return {lang: len(items) for lang, items in rows.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("raw", type=Path)
+    done = assemble(parser.parse_args().raw, CORPUS)
+    print(f"{sum(done.values())} items:", ", ".join(f"{lang} {n}" for lang, n in done.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What a user could have instead: TF-IDF + logistic regression, and a frozen encoder + logistic regression.
+
+Both are trained on the very articles that trained the model (the corpus, split as its record says).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.backbone import resolve_backbone
+from model.classifier import ThemeClassifier
+from model.errors import DataError
+from model.windows import Windower
+from training.config import CORPUS, Split
+from training.data import Item, digest, load_items
+from training.splits import split_items
+from training.table import figures, truth_table
+
+Scorer = Callable[[Sequence[Item]], NDArray[np.float64]]
+
+
+def baseline_tables(
+    classifier: ThemeClassifier, items: Sequence[Item], train: Sequence[Item] | None = None
+) -> dict[str, Any]:
+    """Figures of each baseline on ``items``; one threshold of one half for all.
+
+    Raises:
+        DataError: the model's training articles are not at hand.
+    """
+    keys = classifier.artifact.taxonomy.keys
+    train = list(train) if train is not None else training_items(classifier)
+    out = {}
+    for name, fit in (
+        ("TF-IDF + logistic regression", fit_tfidf),
+        ("frozen encoder + logistic regression", fit_frozen),
+    ):
+        scores = fit(train, keys, classifier)(items)
+        out[name] = figures(items, keys, scores >= 0.5, scores)
+    return out
+
+
+def training_items(classifier: ThemeClassifier) -> list[Item]:
+    """The corpus articles that trained a model, found again by its record and checked by digest."""
+    record = classifier.artifact.training
+    settings = record["config"]
+    parts = split_items(
+        load_items([CORPUS], classifier.artifact.taxonomy.keys), Split(**settings["split"]), settings["seed"]
+    )
+    if digest(parts.train) != record["data"]["train"]["sha256"]:
+        raise DataError(
+            "the corpus at hand is not the one this model was trained on",
+            remedy="give --no-baselines, or the themewatch version that made the model",
+        )
+    return parts.train
+
+
+def fit_tfidf(train: Sequence[Item], keys: Sequence[str], _classifier: ThemeClassifier | None = None) -> Scorer:
+    """Character 2-5-grams inside words, logistic regression per theme."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, max_features=200_000),
+        OneVsRestClassifier(LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)),
+    )
+    model.fit([i.article.full_text for i in train], truth_table(train, keys))
+    return lambda items: np.asarray(model.predict_proba([i.article.full_text for i in items]))
+
+
+def fit_frozen(train: Sequence[Item], keys: Sequence[str], classifier: ThemeClassifier) -> Scorer:
+    """Mean token vector of the untouched encoder over the whole article, logistic regression per theme."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(
+        StandardScaler(),
+        OneVsRestClassifier(LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)),
+    )
+    backbone, config = classifier.artifact.backbone, classifier.artifact.windows
+    encode = frozen_vectors(backbone, Windower.from_folder(resolve_backbone(backbone), config))
+    model.fit(encode(train), truth_table(train, keys))
+    return lambda items: np.asarray(model.predict_proba(encode(items)))
+
+
+def frozen_vectors(backbone: str, windower: Windower) -> Callable[[Sequence[Item]], NDArray[np.float32]]:
+    """A function from items to float32 ``[items, hidden]``: mean-pooled frozen token vectors."""
+    import torch
+    from transformers import AutoModel
+
+    encoder = AutoModel.from_pretrained(resolve_backbone(backbone), add_pooling_layer=False).eval()
+
+    def encode(items: Sequence[Item]) -> NDArray[np.float32]:
+        rows = []
+        for item in items:
+            encoded = windower.encode(item.article, item.lang)
+            total: Any = 0.0
+            for window, (a, b) in zip(encoded.windows, encoded.spans, strict=True):
+                with torch.inference_mode():
+                    hidden = encoder(input_ids=torch.tensor([window]))[0][0]  # [tokens, hidden]
+                content = hidden[windower.lead : windower.lead + b - a].float().numpy()
+                total = total + (content * encoded.weights[a:b, None]).sum(axis=0)
+            rows.append(total / encoded.weights.sum())
+        return np.asarray(rows, dtype=np.float32)
+
+    return encode

@@ -1,0 +1,67 @@
+"""The model card, made from the training record whenever an artifact is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from model.taxonomy import Taxonomy
+from training.config import TrainConfig
+
+
+def write_card(path: Path, config: TrainConfig, taxonomy: Taxonomy, record: dict[str, Any]) -> None:
+    """Write the card as Markdown; every figure comes from ``record``."""
+    path.write_text("\n".join([*_head(config, taxonomy, record), *_figures(record), *_tail(record)]), "utf-8")
+
+
+def _head(config: TrainConfig, taxonomy: Taxonomy, record: dict[str, Any]) -> list[str]:
+    data = record["data"]
+    method = "LoRA on all linear layers" if config.method == "lora" else "the head alone"
+    lines = [
+        f"# {config.name} {config.version}", "",
+        f"Says which of {len(taxonomy.themes)} themes of online exploitation a news article reports on "
+        f"(taxonomy {taxonomy.version}), with calibrated probability and the sentences that show why.", "",
+        "| theme | what it means |", "|---|---|",
+        *(f"| `{t.key}` | {t.definition} |" for t in taxonomy.themes), "",
+        "## How it was made", "",
+        f"Encoder `{config.backbone}`; trained: {method}; pooling: {config.pooling}; seed {config.seed}. "
+        f"{data['train']['items']} articles in {len(data['train']['languages'])} languages trained it, "
+        f"{data['validation']['items']} chose epoch, calibration and thresholds, and "
+        f"{data['test']['items']} held-out ones measured it.", "",
+        "The corpus that comes with themewatch was **written for this project** by language models after a seeded "
+        "plan: fictional news-style texts, none scraped or translated from published articles.", "",
+    ]  # fmt: skip
+    return lines
+
+
+def _figures(record: dict[str, Any]) -> list[str]:
+    lines = ["## Measured", "", "Decision `match` counts as yes. 95 % bootstrap intervals over stories.", ""]
+    for name, table in record["metrics"].items():
+        macro = table["macro_f1"]
+        shown = f"{macro['value']:.3f} [{macro['low']:.3f}, {macro['high']:.3f}]" if macro else "n/a"
+        lines += [f"### {name}: {table['items']} articles, macro-F1 {shown}", "",
+                  f"Calibration error {table['calibration_error']}, recall at the review band's lower edge "
+                  f"{table['recall_at_review']}.", "",
+                  "| theme | articles | precision | recall | F1 | average precision |",
+                  "|---|---|---|---|---|---|"]  # fmt: skip
+        for key, row in table["themes"].items():
+            cells = " | ".join(f"{row[m]['value']:.3f}" for m in ("precision", "recall", "f1"))
+            lines.append(f"| `{key}` | {row['items']} | {cells} | {row['average_precision']} |")
+        by_language = ", ".join(f"{lang} {row['micro_f1']:.2f}" for lang, row in table["languages"].items())
+        lines += ["", f"Micro-F1 by language: {by_language}.", ""]
+    return lines
+
+
+def _tail(record: dict[str, Any]) -> list[str]:
+    languages = ", ".join(record["data"]["train"]["languages"])
+    return [
+        "## Where to be careful", "",
+        f"- Trained on {languages}. Other languages work through the multilingual encoder, less surely.",
+        "- It judges what a text reports, not whether it is true, and nothing about people.",
+        "- It reads news and releases. Chat logs, advertisements and legal codes are outside what it was made for.",
+        "- Written training texts are tidier than the web; measure on your own labelled articles "
+        "(`themewatch evaluate`) before you rely on it.",
+        "- A `review` is meant to be read by a person; so is a `match` that has consequences.", "",
+        "No text of a real case or person was used. Intended for analysts who protect people; not for deciding "
+        "about individuals.", "",
+    ]  # fmt: skip

@@ -1,0 +1,204 @@
+"""The training run: one readable loop. Interrupt it at any step; the same command goes on from there."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from model.network import ThemeNetwork
+from model.windows import Encoded, Windower
+from training.checkpoint import Checkpoint
+from training.config import TrainConfig
+from training.data import Item
+from training.noise import Augmenter
+
+_SAVE_EVERY = 25  # steps
+_TOKENS = 6144  # padded tokens a forward pass; about 2 GB of activations with e5-small
+
+
+@dataclass
+class Progressed:
+    """Where a run stands; saved with every checkpoint."""
+
+    step: int = 0
+    best: float = -1.0
+    best_epoch: int = -1
+    history: list[dict[str, float]] | None = None
+
+
+class Trainer:
+    """Fits a network's trainable parameters; ``validate`` gives the macro-F1 that stops it early."""
+
+    def __init__(
+        self, config: TrainConfig, network: ThemeNetwork, windower: Windower, keys: tuple[str, ...],
+        augment: Augmenter | None, validate: Callable[[], dict[str, float]], checkpoint: Checkpoint,
+    ) -> None:  # fmt: skip
+        self.config, self.network, self.windower, self.keys = config, network, windower, keys
+        self.augment, self.validate = augment, validate
+        self.checkpoint = checkpoint
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.dtype = _precision(config.precision, self.device)
+        self.network.to(self.device)  # type: ignore[arg-type]
+        self.parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
+        settings = config.optimizer
+        head = [p for n, p in self.parameters.items() if not n.startswith("encoder.")]
+        body = [p for n, p in self.parameters.items() if n.startswith("encoder.")]
+        groups = [
+            {"params": body, "lr": settings.learning_rate},
+            {"params": head, "lr": settings.head_learning_rate},
+        ]
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.at = Progressed(history=[])
+
+    def fit(self, items: list[Item]) -> list[dict[str, float]]:
+        """Train on ``items``; leaves the best epoch's weights in the network, returns the history."""
+        settings = self.config.optimizer
+        steps_per_epoch = math.ceil(len(items) / settings.batch)
+        total = steps_per_epoch * settings.epochs
+        weight = class_weights(items, self.keys, settings.class_weight).to(self.device)
+        self._resume()
+        assert self.at.history is not None
+        with _progress() as bar:
+            task = bar.add_task("training", total=total, completed=self.at.step)
+            for epoch in range(self.at.step // steps_per_epoch, settings.epochs):
+                if epoch > self.at.best_epoch + settings.patience and self.at.best >= 0:
+                    break
+                losses = []
+                for number, batch in enumerate(self._batches(items, epoch)):
+                    if epoch * steps_per_epoch + number < self.at.step:
+                        continue  # done before an interruption
+                    self._schedule(self.at.step / total)
+                    losses.append(self._step(batch, epoch, weight))
+                    self.at.step += 1
+                    bar.update(
+                        task,
+                        completed=self.at.step,
+                        description=f"epoch {epoch + 1} loss {np.mean(losses[-20:]):.3f}",
+                    )
+                    if self.at.step % _SAVE_EVERY == 0:
+                        self._save("last")
+                figures = self.validate()
+                self.at.history.append({"epoch": epoch + 1, "loss": float(np.mean(losses or [0.0])), **figures})
+                if figures["macro_f1"] > self.at.best:
+                    self.at.best, self.at.best_epoch = figures["macro_f1"], epoch
+                    self._save("best")
+                self._save("last")
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in self.at.history[-1].items())
+                bar.console.print(f"themewatch: {shown}")
+        self.checkpoint.restore("best", self.parameters)
+        return self.at.history
+
+    def _batches(self, items: list[Item], epoch: int) -> Iterator[list[Item]]:
+        """Batches of similar lengths in random order: little padding, no order effect."""
+        rng = random.Random(f"{self.config.seed}:{epoch}")
+        size = self.config.optimizer.batch
+        order = sorted(items, key=lambda i: (len(i.text.encode()) * rng.uniform(0.8, 1.25), i.id))
+        batches = [order[i : i + size] for i in range(0, len(order), size)]
+        rng.shuffle(batches)
+        return iter(batches)
+
+    def _encode(self, item: Item, epoch: int) -> Encoded:
+        article = item.article
+        if self.augment:
+            croppable = item.extra.get("length_class") != "very_long"
+            article = self.augment(article, item.lang, bool(item.themes), epoch, croppable)
+        return self.windower.encode(article, item.lang)
+
+    def _step(self, batch: list[Item], epoch: int, weight: Tensor) -> float:
+        self.network.train()
+        torch.manual_seed(self.config.seed * 1_000_003 + self.at.step)
+        encoded = [(self._encode(item, epoch), item) for item in batch]
+        total = 0.0
+        for part in chunks(encoded):
+            loss = self._loss(part, weight) * (len(part) / len(batch))
+            loss.backward()
+            total += float(loss.detach())
+        nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.optimizer.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total
+
+    def _loss(self, part: list[tuple[Encoded, Item]], weight: Tensor) -> Tensor:
+        """Weighted binary cross-entropy, mean over articles and themes."""
+        smooth = self.config.optimizer.label_smoothing
+        truth = torch.tensor([[float(k in i.themes) for k in self.keys] for _, i in part])  # [articles, themes]
+        truth = (truth * (1 - 2 * smooth) + smooth).to(self.device)
+        with torch.autocast(self.device, dtype=self.dtype or torch.bfloat16, enabled=self.dtype is not None):
+            logits = article_logits(self.network, [e for e, _ in part], self.windower.lead, self.device)
+        return nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, pos_weight=weight)
+
+    def _schedule(self, done: float) -> None:
+        """Linear warm-up, then cosine decay to a tenth; ``done`` is the share of steps taken."""
+        warm = self.config.optimizer.warmup
+        after = (done - warm) / max(1 - warm, 1e-9)
+        factor = (done + 1e-3) / warm if done < warm else 0.1 + 0.45 * (1 + math.cos(math.pi * after))
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * min(factor, 1.0)
+
+    def _resume(self) -> None:
+        """Go on from a checkpoint of the same configuration and data, where there is one."""
+        state = self.checkpoint.resume()
+        if state:
+            self.checkpoint.restore("last", self.parameters, self.optimizer)
+            self.at = Progressed(**{key: state[key] for key in vars(self.at)})
+
+    def _save(self, which: str) -> None:
+        self.checkpoint.save(which, vars(self.at), self.parameters, self.optimizer)
+
+
+def chunks(batch: list[tuple[Encoded, Item]]) -> Iterator[list[tuple[Encoded, Item]]]:
+    """Pieces of a batch of at most ``_TOKENS`` padded tokens, so that long articles fit in memory."""
+    part: list[tuple[Encoded, Item]] = []
+    for pair in sorted(batch, key=lambda p: (len(p[0].windows), p[1].id)):
+        windows = [w for e, _ in [*part, pair] for w in e.windows]
+        if part and len(windows) * max(map(len, windows)) > _TOKENS:
+            yield part
+            part = []
+        part.append(pair)
+    yield part
+
+
+def article_logits(network: ThemeNetwork, encoded: list[Encoded], lead: int, device: str) -> Tensor:
+    """Logits ``[articles, themes]`` of articles of any length: all windows in one padded batch."""
+    windows = [window for item in encoded for window in item.windows]
+    longest = max(len(window) for window in windows)
+    ids = torch.ones(len(windows), longest, dtype=torch.long)  # [windows, tokens]
+    mask = torch.zeros_like(ids)
+    for row, window in enumerate(windows):
+        ids[row, : len(window)] = torch.tensor(window)
+        mask[row, : len(window)] = 1
+    scores = network.token_scores(ids.to(device), mask.to(device))  # [windows, tokens, width]
+    entries, weights, row = [], [], 0
+    for item in encoded:
+        parts = [scores[row + i, lead : lead + b - a] for i, (a, b) in enumerate(item.spans)]
+        row += len(item.windows)
+        entries.append(torch.cat(parts))  # [entries, width]
+        weights.append(torch.from_numpy(np.ascontiguousarray(item.weights)).to(device))
+    return network.pool(entries, weights, [list(item.spans) for item in encoded])
+
+
+def class_weights(items: list[Item], keys: tuple[str, ...], exponent: float) -> Tensor:
+    """``(negatives / positives) ** exponent`` by theme, between 1 and 10."""
+    positives = torch.tensor([float(sum(key in i.themes for i in items)) for key in keys])
+    ratio = (len(items) - positives) / positives.clamp(min=1)
+    return ratio.pow(exponent).clamp(1.0, 10.0)
+
+
+def _precision(wanted: str, device: str) -> torch.dtype | None:
+    """bf16 where the hardware multiplies it natively (elsewhere it is slower), else fp32."""
+    if wanted == "auto":
+        native = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+        wanted = "bf16" if native else "fp32"
+    return torch.bfloat16 if wanted == "bf16" else None
+
+
+def _progress() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
