@@ -65,7 +65,7 @@ class ThemeNetwork(PreTrainedModel):
         self.head = nn.Linear(hidden, head_width(config.pooling, themes), bias=False)
         self.bias = nn.Parameter(torch.zeros(themes))
         nn.init.normal_(self.head.weight, std=0.02)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: weights are set in ``__init__`` or loaded."""
@@ -100,7 +100,7 @@ class ThemeNetwork(PreTrainedModel):
         with torch.no_grad():
             network.head.weight.copy_(head["weight"].float())
             network.bias.copy_(head["bias"].float())
-        network.eval()
+        network.train(False)
         return network
 
     def token_scores(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class Article:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not isinstance(self.title, str):
             raise InputError("text and title must be strings", where=self.id or None)
-        if not self.text.strip() and not self.title.strip():
+        if not self.full_text.strip():
             raise InputError("the text is empty", where=self.id or None, remedy="give some text")
 
     @property

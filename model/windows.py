@@ -71,7 +71,11 @@ class Windower:
         self._tokenizer = tokenizer
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True  # "<s>" in an article is text, not a control token
+        tokenizer.encode_special_tokens = True
+        # "</s>" in an article is text: a unigram vocabulary would still find the control piece
+        controls = tokenizer.get_added_tokens_decoder()
+        unknown = next((i for i, token in controls.items() if "unk" in token.content), 0)
+        self._as_text = {i: unknown for i, token in controls.items() if token.special}
         frame = tokenizer.encode("", add_special_tokens=True).ids
         half = len(frame) // 2
         self._before = (*frame[:half], *tokenizer.encode(config.prefix, add_special_tokens=False).ids)
@@ -99,7 +103,8 @@ class Windower:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         if not encoding.ids:
             raise InputError("no readable text", where=article.id or None, remedy="give some text")
-        ids, offsets = encoding.ids, np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        ids = [self._as_text.get(i, i) for i in encoding.ids]
+        offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
         sentences = sentence_spans(text, language)
         ends = np.searchsorted(offsets[:, 0], [end for _, end in sentences], side="left")
         spans = self._cut(len(ids), [int(end) for end in ends])

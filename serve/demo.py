@@ -38,6 +38,7 @@ def build_demo(classifier: ThemeClassifier) -> gr.Blocks:
             return f"<p role='alert'>{escape(str(error))}</p>"
 
     artifact = classifier.artifact
+    page: gr.Blocks
     with gr.Blocks(title="themewatch", css=_STYLE, analytics_enabled=False) as page:
         gr.Markdown(
             "# themewatch\nPaste a news article or a release, in any language: which themes of online exploitation "

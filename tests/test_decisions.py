@@ -1,0 +1,61 @@
+"""Decisions, calibration and metrics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.decisions import Decision, Decisions, ThemeDecision
+from training.calibrate import fit_decisions
+from training.metrics import calibration_error, counts, f1, macro_f1, story_weights
+
+
+def test_three_way_decision() -> None:
+    rule = ThemeDecision(slope=2.0, intercept=0.0, threshold=0.5, lower=0.2, upper=0.7)
+    assert [rule.decide(p) for p in (0.1, 0.2, 0.69, 0.7)] == [
+        Decision.NONE, Decision.REVIEW, Decision.REVIEW, Decision.MATCH,
+    ]  # fmt: skip
+    assert rule.probability(0.0) == 0.5
+    assert rule.probability(1e9) == pytest.approx(1.0)
+    assert rule.probability(-1e9) == pytest.approx(0.0)
+
+
+def test_thresholds_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="out of order"):
+        ThemeDecision(1.0, 0.0, threshold=0.5, lower=0.6, upper=0.7)
+
+
+def test_decisions_survive_json() -> None:
+    decisions = Decisions({"a": ThemeDecision(1.5, -0.2, 0.4, 0.1, 0.6)})
+    assert Decisions.from_dict(decisions.to_dict()) == decisions
+
+
+def test_fitted_probabilities_are_calibrated() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 1)) * 3
+    truth = rng.random((4000, 1)) < 1 / (1 + np.exp(-(0.5 * logits - 1)))  # an overconfident model
+    rule = fit_decisions(logits, truth, ("a",)).themes["a"]
+    scores = np.vectorize(rule.probability)(logits)
+    assert calibration_error(truth, scores) < 0.03
+    assert rule.lower <= rule.threshold <= rule.upper
+    assert (scores[truth] >= rule.lower).mean() >= 0.98
+
+
+def test_a_theme_without_examples_gets_a_plain_rule() -> None:
+    rule = fit_decisions(np.zeros((5, 1)), np.zeros((5, 1), dtype=bool), ("a",)).themes["a"]
+    assert rule.threshold == 0.5
+
+
+def test_f1_by_hand() -> None:
+    truth = np.array([[1, 0], [1, 0], [0, 0], [0, 1]], dtype=bool)
+    said = np.array([[1, 0], [0, 0], [1, 0], [0, 1]], dtype=bool)
+    assert f1(*counts(truth, said))[0].tolist() == [0.5, 1.0]
+    interval = macro_f1(truth, said, ["a", "b", "c", "d"])
+    assert interval.value == 0.75
+    assert interval.low <= 0.75 <= interval.high
+
+
+def test_bootstrap_draws_whole_stories() -> None:
+    weights = story_weights(["x", "x", "y"], draws=50)
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 0] + weights[:, 2] == 2).all()
