@@ -39,7 +39,8 @@ def build_demo(classifier: ThemeClassifier) -> gr.Blocks:
 
     artifact = classifier.artifact
     page: gr.Blocks
-    with gr.Blocks(title="themewatch", css=_STYLE, analytics_enabled=False) as page:
+    with gr.Blocks(title="themewatch", analytics_enabled=False) as page:
+        gr.HTML(f"<style>{_STYLE}</style>")
         gr.Markdown(
             "# themewatch\nPaste a news article or a release, in any language: which themes of online exploitation "
             "does it report on? Nothing you paste leaves this machine or is stored."

@@ -60,6 +60,6 @@ def _with_recall(p: NDArray[np.float64], truth: NDArray[np.bool_], threshold: fl
 def _with_precision(p: NDArray[np.float64], truth: NDArray[np.bool_], threshold: float) -> float:
     """The lowest upper edge, from the threshold up, that has the wanted precision (0.95 at most)."""
     for cut in np.concatenate([[threshold], np.sort(p[p > threshold])]):
-        if truth[p >= cut].mean() >= PRECISION_AT_MATCH:
+        if truth[p >= cut].any() and truth[p >= cut].mean() >= PRECISION_AT_MATCH:
             return float(min(cut, 0.95))
     return max(threshold, 0.95)

@@ -62,7 +62,8 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 def table(records: list[dict[str, Any]]) -> str:
     """The record as Markdown, best average precision first."""
     lines = [
-        "# Settings tried", "", "Made by `python -m training.sweep configs/sweep.yaml`; validation data only. The last epoch's figures.", "",
+        "# Settings tried", "",
+        "Made by `python -m training.sweep configs/sweep.yaml`; validation data only, the last epoch's figures.", "",
         "| setting | changes | train articles | epochs | macro-F1 at 0.5 | average precision | minutes |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip

@@ -1,0 +1,125 @@
+"""The training run: repeatable, resumable, honest about what it needs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from model.artifact import Artifact
+from model.errors import DataError
+from tests.conftest import tiny_rows, tiny_settings, write_jsonl
+from training.config import load_config
+from training.noise import Augmenter, Noise
+from training.run import prepare, train
+from training.trainer import Trainer, class_weights
+
+
+def _config(folder: Path, encoder: Path, data: Path, **changes: object) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tiny_settings(encoder, data, **changes)), "utf-8")
+    return path
+
+
+def test_same_seed_same_metrics(tiny_config: Path, tiny_artifact: Artifact, tmp_path: Path) -> None:
+    again = train(prepare(load_config(tiny_config)), tmp_path / "again")
+    assert again.training == tiny_artifact.training
+    assert again.decisions == tiny_artifact.decisions
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(
+    tiny_config: Path, tiny_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, count = Trainer._step, {"steps": 0}
+
+    def interrupted(self: Trainer, *args: object) -> float:
+        count["steps"] += 1
+        if count["steps"] == 32:
+            raise KeyboardInterrupt
+        return step(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+    run = prepare(load_config(tiny_config))
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    artifact = train(run, tmp_path / "out")
+    assert count["steps"] < 2 * 32 + 90
+    assert artifact.training["metrics"] == tiny_artifact.training["metrics"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    tiny_encoder: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config(tmp_path, tiny_encoder, tiny_data, optimizer={"epochs": 1})
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("training.run.save_head", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(prepare(load_config(config)), tmp_path / "models" / "out")
+    assert [p.name for p in (tmp_path / "models").iterdir() if not p.name.endswith(".checkpoint")] == []
+
+
+def test_head_only_training_needs_no_adapter(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
+    config = _config(tmp_path, tiny_encoder, tiny_data, method="head", pooling="mean")
+    artifact = train(prepare(load_config(config)), tmp_path / "head")
+    assert not (artifact.folder / "adapter").exists()
+
+
+def test_a_fifth_theme_needs_no_code(tiny_encoder: Path, tmp_path: Path, taxonomy: object) -> None:
+    themes = yaml.safe_load((Path(__file__).parent.parent / "configs" / "themes.yaml").read_text("utf-8"))
+    themes["themes"].append(dict(themes["themes"][0], key="grooming", names={"en": "Grooming"}))
+    (tmp_path / "themes.yaml").write_text(yaml.safe_dump(themes, allow_unicode=True), "utf-8")
+    rows = tiny_rows(160)
+    for row in rows[::4]:
+        row["text"] = f"{row['text']} team minister market rain match."
+        row["themes"] = [*row["themes"], "grooming"]  # type: ignore[misc]
+    data = write_jsonl(tmp_path / "data.jsonl", rows)
+    config = _config(tmp_path, tiny_encoder, data, taxonomy=str(tmp_path / "themes.yaml"), optimizer={"epochs": 1})
+    artifact = train(prepare(load_config(config)), tmp_path / "five")
+    assert artifact.taxonomy.keys[-1] == "grooming"
+    assert "grooming" in artifact.training["metrics"]["test"]["themes"]
+
+
+def test_a_theme_with_too_few_articles_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    rows = [row | {"themes": []} for row in tiny_rows(40)]
+    config = _config(tmp_path, tiny_encoder, write_jsonl(tmp_path / "d.jsonl", rows))
+    with pytest.raises(DataError, match="'sextortion' has 0 articles"):
+        prepare(load_config(config))
+
+
+def test_augmentation_is_seeded_and_keeps_themed_leads(tiny_config: Path) -> None:
+    run = prepare(load_config(tiny_config))
+    noise = Noise.load([("en", "Other headline")], "train")
+    settings = run.config.augment.model_copy(update=dict.fromkeys(run.config.augment.model_fields_set, 1.0))
+    first, second = (Augmenter(settings, noise, 1) for _ in range(2))
+    changed = 0
+    for item in run.parts.train[:20]:
+        a, b = (f(item.article, "en", True, epoch=0) for f in (first, second))
+        assert a == b
+        changed += a != item.article
+        assert first(item.article, "en", True, epoch=1).text.strip()
+    assert changed
+
+
+def test_class_weights_come_from_the_data(tiny_config: Path) -> None:
+    items = prepare(load_config(tiny_config)).parts.train
+    weights = class_weights(items, ("sextortion",), exponent=1.0)
+    positives = sum("sextortion" in i.themes for i in items)
+    assert weights.tolist() == [pytest.approx((len(items) - positives) / positives)]
+    assert torch.equal(class_weights(items, ("sextortion",), 0.0), torch.ones(1))
+
+
+def test_checkpoints_of_another_run_are_not_used(tiny_config: Path, tmp_path: Path) -> None:
+    from training.checkpoint import Checkpoint
+
+    Checkpoint(tmp_path / "c", "one").folder.mkdir()
+    (tmp_path / "c" / "state.json").write_text('{"identity": "one", "file:last": "x"}')
+    assert Checkpoint(tmp_path / "c", "other").resume() == {}
+    shutil.rmtree(tmp_path / "c", ignore_errors=True)
