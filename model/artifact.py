@@ -31,6 +31,7 @@ class Artifact:
     backbone: str
     backbone_sha256: str
     pooling: str
+    precision: str  # of the fast engine: the best that passed the parity gate
     windows: WindowConfig
     taxonomy: Taxonomy
     decisions: Decisions
@@ -55,6 +56,7 @@ class Artifact:
                 backbone=manifest["backbone"],
                 backbone_sha256=manifest["backbone_sha256"],
                 pooling=manifest["pooling"],
+                precision=manifest["precision"],
                 windows=WindowConfig(**manifest["windows"]),
                 taxonomy=Taxonomy.load(path / LAYOUT.taxonomy),
                 decisions=Decisions.from_dict(read_json(path / LAYOUT.decisions)),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model import bundled
 from model.cache import build_once
 from model.errors import BackboneError, MissingExtraError
@@ -32,6 +35,28 @@ def resolve_backbone(spec: str) -> Path:
         name, _, revision = rest.partition("@")
         return _check_folder(_from_hub(name, revision), spec)
     raise BackboneError(f"unknown backbone {spec!r}", remedy="use bundled, hub:NAME@REVISION or path:DIR")
+
+
+def resolve_tokenizer(spec: str) -> Path:
+    """A folder with the backbone's ``tokenizer.json``; for ``bundled`` without converting the weights."""
+    if spec == "bundled":
+        name = f"tokenizers/multilingual-e5-small-{bundled.SHA256[:12]}"
+        return build_once(name, bundled.convert_tokenizer, "the bundled tokenizer")
+    return resolve_backbone(spec)
+
+
+def encoder_weights(spec: str) -> dict[str, NDArray[np.float32]]:
+    """The encoder's tensors by their names in ``transformers``, float32, read without torch."""
+    if spec == "bundled":
+        return bundled.WeightFile(bundled.weight_file()).state_dict()
+    from safetensors import safe_open
+
+    tensors: dict[str, NDArray[np.float32]] = {}
+    for file in sorted(resolve_backbone(spec).glob("*.safetensors")):
+        with safe_open(file, "np") as opened:
+            tensors |= {key: opened.get_tensor(key).astype(np.float32) for key in opened.keys()}  # noqa: SIM118
+    prefix = next((p for p in ("bert.", "roberta.") if any(k.startswith(p) for k in tensors)), "")
+    return {key.removeprefix(prefix): value for key, value in tensors.items()}
 
 
 def _check_folder(folder: Path, spec: str) -> Path:

@@ -81,13 +81,18 @@ def weight_file() -> Path:
     return path
 
 
-def dequantise(raw: NDArray[np.uint8], columns: int) -> NDArray[np.float32]:
-    """Q4_0 bytes to float32 ``[rows, columns]``."""
+def unpack(raw: NDArray[np.uint8]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Q4_0 bytes to integers -8..7, ``[blocks, 32]``, and scales, ``[blocks, 1]``."""
     blocks = raw.reshape(-1, 2 + _BLOCK // 2)
     scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)
     low, high = blocks[:, 2:] & 0x0F, blocks[:, 2:] >> 4
-    weights = (np.concatenate([low, high], axis=1).astype(np.float32) - 8.0) * scales
-    return weights.reshape(-1, columns)
+    return np.concatenate([low, high], axis=1).astype(np.int8) - np.int8(8), scales
+
+
+def dequantise(raw: NDArray[np.uint8], columns: int) -> NDArray[np.float32]:
+    """Q4_0 bytes to float32 ``[rows, columns]``."""
+    integers, scales = unpack(raw)
+    return (integers.astype(np.float32) * scales).reshape(-1, columns)
 
 
 class WeightFile:
@@ -142,6 +147,13 @@ class WeightFile:
         values = dequantise(raw, columns) if kind == _Q4 else raw.view(np.float32)
         values = values.reshape(-1, columns)
         return values[0] if values.shape[0] == 1 else values
+
+    def word_blocks(self) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+        """The word embeddings, exact and small: int8 ``[words, blocks, 32]``, scales ``[words, blocks, 1]``."""
+        _, offset, size = self._directory["emb.word"]
+        integers, scales = unpack(np.asarray(self._data[offset : offset + size]))
+        blocks = self.header.hidden // _BLOCK
+        return integers.reshape(-1, blocks, _BLOCK), scales.reshape(-1, blocks, 1)
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
         """All tensors under ``transformers.BertModel``'s names."""
@@ -199,12 +211,18 @@ def write_tokenizer(source: WeightFile, folder: Path) -> None:
     )
 
 
+def convert_tokenizer(folder: Path) -> None:
+    """Write what scoring needs besides the weights: configuration and tokenizer (17 MB)."""
+    source = WeightFile(weight_file())
+    (folder / "config.json").write_text(json.dumps(source.config(), indent=1), "utf-8")
+    write_tokenizer(source, folder)
+
+
 def convert(folder: Path) -> None:
     """Write the bundled encoder into ``folder`` as a normal Transformers folder (fp32, 470 MB)."""
     from safetensors.numpy import save_file
 
+    convert_tokenizer(folder)
     source = WeightFile(weight_file())
-    (folder / "config.json").write_text(json.dumps(source.config(), indent=1), "utf-8")
-    write_tokenizer(source, folder)
     tensors = {name: np.ascontiguousarray(value) for name, value in source.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.artifact import Artifact
-from model.backbone import backbone_digest, resolve_backbone
+from model.backbone import backbone_digest, resolve_backbone, resolve_tokenizer
 from model.decisions import Decision
 from model.engines import Engine, load_engine
 from model.errors import ArtifactError
@@ -30,7 +30,9 @@ class ThemeClassifier:
         self._bias = engine.bias()
 
     @classmethod
-    def load(cls, folder: Path | str | None = None, engine: str = "auto") -> ThemeClassifier:
+    def load(
+        cls, folder: Path | str | None = None, engine: str = "auto", threads: int | None = None
+    ) -> ThemeClassifier:
         """Load an artifact folder (default: the released model that comes with the package).
 
         Raises:
@@ -38,14 +40,13 @@ class ThemeClassifier:
             BackboneError, CacheError, EngineError: see there.
         """
         artifact = Artifact.load(folder)
-        encoder = resolve_backbone(artifact.backbone)
-        if artifact.backbone != "bundled" and backbone_digest(encoder) != artifact.backbone_sha256:
+        if artifact.backbone != "bundled" and _changed(artifact):
             raise ArtifactError(
                 f"made for another encoder than {artifact.backbone} now gives",
                 where=artifact.folder, remedy="use the encoder it was trained on, or retrain",
             )  # fmt: skip
-        windower = Windower.from_folder(encoder, artifact.windows)
-        return cls(artifact, load_engine(artifact, engine), windower)
+        windower = Windower.from_folder(resolve_tokenizer(artifact.backbone), artifact.windows)
+        return cls(artifact, load_engine(artifact, engine, threads), windower)
 
     def predict(self, articles: Iterable[Article | str], *, explain: bool = True, language: str = "") -> list[Result]:
         """Classify articles, in order.
@@ -94,3 +95,8 @@ class ThemeClassifier:
             taxonomy=self.artifact.taxonomy.version,
             logits=dict(zip(probabilities, map(float, logits), strict=True)),
         )  # fmt: skip
+
+
+def _changed(artifact: Artifact) -> bool:
+    """Whether the encoder is another than the one the artifact was trained on (bundled: pinned)."""
+    return backbone_digest(resolve_backbone(artifact.backbone)) != artifact.backbone_sha256

@@ -19,6 +19,8 @@ class Layout:
     decisions: str = "decisions.json"
     training: str = "training.json"
     card: str = "README.md"
+    graph: str = "graph.onnx"  # weightless; absent where the encoder's kind is not covered
+    reference: str = "reference.json"  # what the network answers for a few texts
 
 
 LAYOUT = Layout()

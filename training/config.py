@@ -62,6 +62,7 @@ class Augment(_Strict):
     capitals: float = 0.08
     ocr: float = 0.08
     quotes: float = 0.05
+    numbers: float = 0.2
     untitled: float = 0.3
 
 

@@ -7,6 +7,7 @@ headlines from different parts of the data, so a test never meets a line that wa
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -111,6 +112,15 @@ def broken_quotes(article: Article, rng: random.Random) -> Article:
     return replace(article, text=article.text.translate(table), title=article.title.translate(table))
 
 
+def other_numbers(article: Article, rng: random.Random) -> Article:
+    """Every digit redrawn: no helpline, article or amount can become a cue."""
+
+    def redraw(text: str) -> str:
+        return re.sub(r"[0-9]", lambda _: rng.choice("0123456789"), text)
+
+    return replace(article, text=redraw(article.text), title=redraw(article.title))
+
+
 def crop(article: Article, language: str, rng: random.Random, themed: bool) -> Article:
     """Some sentences cut off at the end; a piece that carries a theme keeps its first two thirds."""
     spans = sentence_spans(article.text, language)
@@ -136,6 +146,7 @@ class Augmenter:
             (chance.headlines, lambda a: self._noise.sidebar(a, language, rng)),
             (chance.page, lambda a: self._noise.page(a, language, rng)),
             (chance.quotes, lambda a: broken_quotes(a, rng)),
+            (chance.numbers, lambda a: other_numbers(a, rng)),
             (chance.diacritics, strip_diacritics),
             (chance.capitals, capitals),
             (chance.ocr, lambda a: ocr_errors(a, rng)),

@@ -30,6 +30,7 @@ from training.card import write_card
 from training.checkpoint import Checkpoint
 from training.config import CORPUS, TrainConfig
 from training.data import Item, digest, load_items
+from training.graph import export_graph
 from training.metrics import macro_f1
 from training.noise import Augmenter, Noise
 from training.splits import Parts, split_items
@@ -126,7 +127,7 @@ def in_memory(
     config = run.config
     artifact = Artifact(
         folder=Path(), name=config.name, version=config.version, backbone=config.backbone,
-        backbone_sha256="", pooling=config.pooling, windows=windower.config, taxonomy=run.taxonomy,
+        backbone_sha256="", pooling=config.pooling, precision="fp32", windows=windower.config, taxonomy=run.taxonomy,
         decisions=decisions or Decisions.identity(run.taxonomy.keys), training={}, digest="",
     )  # fmt: skip
     return ThemeClassifier(artifact, TorchEngine(network), windower)
@@ -162,6 +163,7 @@ def write_artifact(
         record = training_record(run, history, metrics)
         _write_json(folder / LAYOUT.training, record)
         write_card(folder / LAYOUT.card, config, run.taxonomy, record)
+        export_engine(run, network, windower, folder)
         seal(
             folder,
             {
@@ -170,6 +172,7 @@ def write_artifact(
                 "backbone": config.backbone,
                 "backbone_sha256": backbone_digest(run.encoder),
                 "pooling": config.pooling,
+                "precision": "fp32",
                 "windows": windower.config.to_dict(),
             },
         )
@@ -178,6 +181,20 @@ def write_artifact(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Artifact.load(out)
+
+
+def export_engine(run: Run, network: ThemeNetwork, windower: Windower, folder: Path) -> None:
+    """Write the weightless graph, and reference answers that each machine's engine is checked by."""
+    width = int(network.head.out_features)
+    if not export_graph(network.config.backbone_config, width, folder / LAYOUT.graph):
+        return
+    engine = TorchEngine(network)
+    windows = [windower.encode(item.article, item.lang).windows[0][:96] for item in run.parts.validation[:4]]
+    rows = [
+        {"ids": list(window), "scores": np.round(scores.astype(float), 5).tolist()}
+        for window, scores in zip(windows, engine.token_scores(windows), strict=True)
+    ]
+    (folder / LAYOUT.reference).write_text(json.dumps(rows) + "\n", "utf-8")
 
 
 def training_record(run: Run, history: list[dict[str, float]], metrics: dict[str, Any]) -> dict[str, Any]:

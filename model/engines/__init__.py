@@ -1,28 +1,63 @@
-"""Engines: one seam (``Engine``), chosen here."""
+"""Engines: one seam (``Engine``), chosen here.
+
+``auto`` takes ONNX Runtime at the precision the artifact was released with, checks it against the
+recorded reference, and falls back to the next exact engine, saying so; with CUDA it takes PyTorch.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 from model.artifact import Artifact
+from model.cache import progress
 from model.engines.base import Engine
+from model.engines.onnx_engine import OnnxEngine, agrees_with_reference
 from model.errors import EngineError, MissingExtraError
+from model.layout import LAYOUT
 
-ENGINES = ("auto", "torch")
+ENGINES = ("auto", "onnx", "onnx-int8", "onnx-fp32", "torch")
+TOLERANCE = {"fp32": 1e-3, "int8": 0.35}  # see ``agrees_with_reference``
 
 
-def load_engine(artifact: Artifact, name: str = "auto") -> Engine:
+def load_engine(artifact: Artifact, name: str = "auto", threads: int | None = None) -> Engine:
     """The engine called ``name`` for an artifact; ``auto`` takes the fastest that is right.
 
     Raises:
-        EngineError: no engine of that name.
+        EngineError: no engine of that name, or it cannot serve this artifact.
         MissingExtraError: the engine's library is not installed.
     """
     if name not in ENGINES:
         raise EngineError(f"no engine {name!r}", remedy=f"use one of {', '.join(ENGINES)}")
+    if name == "torch" or (name == "auto" and _has_cuda()):
+        return _torch(artifact)
+    if name.startswith("onnx-"):
+        return OnnxEngine.from_artifact(artifact, name.removeprefix("onnx-"), threads)
+    if name == "auto" and not (artifact.folder / LAYOUT.graph).is_file():
+        return _torch(artifact)
+    for precision in dict.fromkeys((artifact.precision, "fp32")):
+        engine = OnnxEngine.from_artifact(artifact, precision, threads)
+        if agrees_with_reference(engine, artifact, TOLERANCE[precision]):
+            return engine
+        progress("taking the next exact engine")
+    return _torch(artifact)
+
+
+def _torch(artifact: Artifact) -> Engine:
     try:
         from model.engines.torch_engine import TorchEngine
     except ImportError as error:
         raise MissingExtraError("torch", "train") from error
     return TorchEngine.from_artifact(artifact)
+
+
+def _has_cuda() -> bool:
+    """Whether a CUDA device is there, without importing torch on machines that have none."""
+    if not Path("/dev/nvidia0").exists() or importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 __all__ = ["ENGINES", "Engine", "load_engine"]

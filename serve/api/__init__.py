@@ -1,0 +1,1 @@
+"""``themewatch serve``: one process, one port: the demo page at ``/``, the API under ``/v1``."""

@@ -1,0 +1,1 @@
+"""What readers said about classifications: stored durably, given back as training data."""

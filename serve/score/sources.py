@@ -1,0 +1,175 @@
+"""Rows of every input format, one at a time, in order; a bad row is a value, not an exception."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from model.errors import InputError
+from serve.score.arrow import column_text, is_text
+from serve.score.inputs import Input
+from serve.score.rows import Columns, Rejected, Row, as_text, fields
+from serve.score.streams import MAX_LINE, Line, Lines, opened, reading, seekable
+
+_DELIMITERS = {"csv": (",", ";", "\t", "|"), "tsv": ("\t",)}
+_BATCH = 64  # Parquet rows decoded at a time
+Tell = Callable[[int], None]
+
+
+def read_rows(item: Input, columns: Columns, tell: Tell = lambda _: None) -> Generator[Row | Rejected]:
+    """Every row of ``item``; ``tell`` hears of the stored bytes that were read.
+
+    Raises:
+        InputError: the file cannot be read, is not what its name says, or lacks a column.
+    """
+    with reading(item):
+        if item.format.kind == "parquet":
+            yield from _parquet(item, columns, tell)
+            return
+        with opened(item, tell) as stream:
+            lines = Lines(stream, item)
+            yield from (_jsonl if item.format.kind == "jsonl" else _csv)(lines, item, columns)
+
+
+def _jsonl(lines: Lines, item: Input, columns: Columns) -> Iterator[Row | Rejected]:
+    first = True
+    for line in lines:
+        if not line.data.strip():
+            continue
+        cells = _json_cells(line)
+        problem = columns.clash(cells) if isinstance(cells, dict) else ""
+        if problem and first:  # most likely the output of an earlier run: better told before hours of work
+            raise InputError(problem, where=f"{item.name}:{line.number}", remedy="rename or remove it")
+        first = False
+        yield _row(item, line.number, line.data, line.size, problem or cells, columns)
+
+
+def _json_cells(line: Line) -> dict[str, Any] | str:
+    problem = _unreadable(line.data, line.size)
+    if problem:
+        return problem
+    try:
+        value = json.loads(line.data)
+    except RecursionError:
+        return "not JSON (nested too deeply)"
+    except ValueError as error:
+        return f"not JSON ({str(error)[:80]})"
+    return value if isinstance(value, dict) else f"not a JSON object ({type(value).__name__})"
+
+
+def _unreadable(raw: bytes, size: int) -> str:
+    """Why a record cannot even be parsed, or nothing."""
+    if size > MAX_LINE:
+        return f"the line is too long ({size:,} bytes; only its beginning is kept)"
+    if not raw.strip(b"\0 \t\r\n"):
+        return "nothing but NUL bytes"
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 (byte {error.start + 1})"
+    return ""
+
+
+def _csv(lines: Lines, item: Input, columns: Columns) -> Iterator[Row | Rejected]:
+    csv.field_size_limit(MAX_LINE)
+    found = _header(lines, item, columns)
+    if found is None:
+        return
+    header, delimiter = found
+    while taken := _record(lines, delimiter):
+        record, parsed = taken
+        raw = b"".join(line.data for line in record)
+        if not raw.strip():
+            continue
+        size = sum(line.size for line in record)
+        problem = _unreadable(raw, size) or (parsed if isinstance(parsed, str) else "")
+        if not problem and len(parsed) != len(header):
+            problem = f"wrong number of columns ({len(parsed)} instead of {len(header)})"
+        yield _row(item, record[0].number, raw, size, problem or dict(zip(header, parsed, strict=True)), columns)
+
+
+def _header(lines: Lines, item: Input, columns: Columns) -> tuple[list[str], str] | None:
+    """Column names and delimiter: the first delimiter that gives a text column."""
+    shown: list[str] = []
+    for delimiter in _DELIMITERS[item.format.kind]:
+        taken = _record(lines, delimiter)
+        if taken is None:
+            return None
+        record, parsed = taken
+        if isinstance(parsed, list) and columns.text in parsed:
+            columns.check(parsed, item.name)
+            return parsed, delimiter
+        shown = shown or (parsed if isinstance(parsed, list) else [as_text(record[0].data)[:100]])
+        lines.give_back(record)
+    columns.check([name.encode("utf-8", "replace").decode() for name in shown], item.name)
+    raise AssertionError("unreachable: the text column is missing")
+
+
+def _record(lines: Lines, delimiter: str) -> tuple[list[Line], list[str] | str] | None:
+    """The physical lines of the next record, and its fields or what is wrong; ``None`` at the end.
+
+    Where quotes are out of order, only the first line is given up: an opening quote that is never
+    closed must not swallow the good rows after it.
+    """
+    taken: list[Line] = []
+
+    def feed() -> Iterator[str]:
+        size = 0
+        for line in lines:
+            taken.append(line)
+            size += line.size
+            if size > MAX_LINE:
+                raise csv.Error(f"record longer than {MAX_LINE:,} bytes")
+            yield line.data.decode("utf-8", "surrogateescape")
+
+    try:
+        return taken, next(csv.reader(feed(), delimiter=delimiter, strict=True))
+    except StopIteration:
+        return None
+    except csv.Error as error:
+        lines.give_back(taken[1:])
+        return taken[:1], f"not CSV ({error})"
+
+
+def _parquet(item: Input, columns: Columns, tell: Tell) -> Iterator[Row | Rejected]:
+    import pyarrow.parquet as pq
+
+    with seekable(item, tell) as stream:
+        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
+        schema = file.schema_arrow
+        columns.check(schema.names, item.name)
+        if not is_text(schema.field(columns.text).type):
+            kind = schema.field(columns.text).type
+            raise InputError(f"column {columns.text!r} holds {kind}, not strings", where=item.name)
+        wanted = [name for name in (columns.text, columns.title or "title", columns.id or "id") if name in schema.names]
+        share = (item.size() or 0) / max(1, file.metadata.num_rows)
+        counted = item.repeatable and not item.format.compression
+        number = 0
+        for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+            values = {name: column_text(batch.column(name)) for name in wanted}
+            size = batch.nbytes // max(1, batch.num_rows)
+            for index in range(batch.num_rows):
+                number += 1
+                cells = {name: values[name][index] for name in wanted}
+                row = Row(item.name, number, "", "", "", size, batch=batch, index=index)
+                found = "not UTF-8" if any(isinstance(v, bytes) for v in cells.values()) else fields(cells, columns)
+                if isinstance(found, str):
+                    yield row.reject(found)
+                else:
+                    row.text, row.title, row.id = found
+                    yield row
+            if counted:
+                tell(round(share * batch.num_rows))
+
+
+def _row(
+    item: Input, number: int, raw: bytes, size: int, cells: dict[str, Any] | str, columns: Columns
+) -> Row | Rejected:
+    found = cells if isinstance(cells, str) else fields(cells, columns)
+    if isinstance(found, str) or isinstance(cells, str):
+        return Rejected(item.name, number, str(found), as_text(raw), len(raw))
+    return Row(item.name, number, *found, size, raw=raw, cells=cells)
+
+

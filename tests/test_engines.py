@@ -1,0 +1,92 @@
+"""Engines give the same answers; the fast one needs no torch and is checked where it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.artifact import Artifact
+from model.classifier import ThemeClassifier
+from model.engines import load_engine
+from model.engines.base import batches
+from model.errors import EngineError
+from model.layout import LAYOUT
+from tests.conftest import tiny_rows
+
+TEXTS = [str(row["text"]) for row in tiny_rows(20, seed=3)] + ["police said rain. " * 60]
+
+
+@pytest.fixture(scope="module")
+def logits(tiny_artifact: Artifact) -> np.ndarray:  # type: ignore[type-arg]
+    results = ThemeClassifier.load(tiny_artifact.folder, engine="torch").predict(TEXTS)
+    return np.asarray([list(r.logits.values()) for r in results])
+
+
+@pytest.mark.parametrize(("engine", "tolerance"), [("onnx-fp32", 1e-3), ("onnx-int8", 0.5)])
+def test_engines_agree(tiny_artifact: Artifact, logits: np.ndarray, engine: str, tolerance: float) -> None:  # type: ignore[type-arg]
+    results = ThemeClassifier.load(tiny_artifact.folder, engine=engine).predict(TEXTS)
+    mine = np.asarray([list(r.logits.values()) for r in results])
+    assert np.sqrt(np.mean((mine - logits) ** 2)) <= tolerance * np.sqrt(np.mean(logits**2))
+
+
+def test_onnx_is_the_default_on_a_processor(tiny_artifact: Artifact) -> None:
+    assert load_engine(tiny_artifact).name == "onnx-fp32"
+
+
+def test_the_graph_carries_no_weights(tiny_artifact: Artifact) -> None:
+    assert (tiny_artifact.folder / LAYOUT.graph).stat().st_size < 1_000_000
+
+
+def test_a_wrong_build_is_noticed_and_replaced(
+    tiny_artifact: Artifact, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_artifact.folder, tmp_path / "copy"))
+    rows = json.loads((folder / LAYOUT.reference).read_text())
+    rows[0]["scores"][0][0] += 50.0
+    (folder / LAYOUT.reference).write_text(json.dumps(rows))
+    engine = load_engine(_resealed(folder))
+    assert engine.name == "torch"
+    assert "differs from the reference" in capfd.readouterr().err
+
+
+def test_without_a_graph_torch_serves(tiny_artifact: Artifact, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_artifact.folder, tmp_path / "copy"))
+    (folder / LAYOUT.graph).unlink()
+    artifact = _resealed(folder)
+    assert load_engine(artifact).name == "torch"
+    with pytest.raises(EngineError, match="no ONNX graph"):
+        load_engine(artifact, "onnx-fp32")
+    with pytest.raises(EngineError, match="use one of"):
+        load_engine(artifact, "abacus")
+
+
+def _resealed(folder: Path) -> Artifact:
+    from model.artifact import seal
+
+    manifest = json.loads((folder / LAYOUT.manifest).read_text())
+    return seal(folder, {k: v for k, v in manifest.items() if k not in ("files", "kind", "format", "written_by")})
+
+
+def test_scoring_imports_neither_torch_nor_transformers(tiny_artifact: Artifact) -> None:
+    code = (
+        "import sys; from model import ThemeClassifier\n"
+        f"ThemeClassifier.load({str(tiny_artifact.folder)!r}).predict(['police said rain'])\n"
+        "print([m for m in ('torch', 'transformers', 'sklearn', 'pandas', 'gradio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=os.environ)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("budget", [10, 64, 1000])
+def test_batches_hold_everything_once_within_budget(budget: int) -> None:
+    lengths = [3, 60, 9, 9, 12, 1, 33, 7, 7, 64]
+    groups = batches(lengths, budget)
+    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
+    assert all(len(g) * max(lengths[i] for i in g) <= budget or len(g) == 1 for g in groups)
