@@ -1,14 +1,16 @@
-"""What a user could have instead: TF-IDF + logistic regression, and a frozen encoder + logistic regression.
+"""What a user could have instead: keyword rules, TF-IDF + logistic regression, frozen encoder + logistic regression.
 
-Both are trained on the very articles that trained the model (the corpus, split as its record says).
+The last two are trained on the very articles that trained the model (the corpus, split as its record says).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from model.backbone import resolve_backbone
@@ -21,6 +23,8 @@ from training.splits import split_items
 from training.table import figures, truth_table
 
 Scorer = Callable[[Sequence[Item]], NDArray[np.float64]]
+Fit = Callable[[Sequence[Item], Sequence[str], ThemeClassifier], Scorer]
+KEYWORDS = Path(__file__).parent.parent / "configs" / "keywords.yaml"
 
 
 def baseline_tables(
@@ -33,11 +37,14 @@ def baseline_tables(
     """
     keys = classifier.artifact.taxonomy.keys
     train = list(train) if train is not None else training_items(classifier)
+    fits: dict[str, Fit] = {
+        "TF-IDF + logistic regression": fit_tfidf,
+        "frozen encoder + logistic regression": fit_frozen,
+    }
+    if KEYWORDS.is_file():
+        fits = {"keyword rules": fit_keywords, **fits}
     out = {}
-    for name, fit in (
-        ("TF-IDF + logistic regression", fit_tfidf),
-        ("frozen encoder + logistic regression", fit_frozen),
-    ):
+    for name, fit in fits.items():
         scores = fit(train, keys, classifier)(items)
         out[name] = figures(items, keys, scores >= 0.5, scores)
     return out
@@ -58,7 +65,24 @@ def training_items(classifier: ThemeClassifier) -> list[Item]:
     return parts.train
 
 
-def fit_tfidf(train: Sequence[Item], keys: Sequence[str], _classifier: ThemeClassifier | None = None) -> Scorer:
+def fit_keywords(_train: Sequence[Item], keys: Sequence[str], _classifier: ThemeClassifier) -> Scorer:
+    """Rules of ``configs/keywords.yaml``: any pattern of any language; parts joined by ``&`` must all occur."""
+    rules = yaml.safe_load(KEYWORDS.read_text("utf-8"))
+    patterns = [
+        [[part.strip().casefold() for part in p.split("&")] for ps in rules.get(key, {}).values() for p in ps]
+        for key in keys
+    ]
+
+    def score(items: Sequence[Item]) -> NDArray[np.float64]:
+        texts = [item.article.full_text.casefold() for item in items]
+        return np.asarray(
+            [[float(any(all(part in text for part in p) for p in own)) for own in patterns] for text in texts]
+        )
+
+    return score
+
+
+def fit_tfidf(train: Sequence[Item], keys: Sequence[str], _classifier: ThemeClassifier) -> Scorer:
     """Character 2-5-grams inside words, logistic regression per theme."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression

@@ -57,7 +57,7 @@ class Augment(_Strict):
 
     page: float = 0.25
     headlines: float = 0.25
-    crop: float = 0.2
+    crop: float = 0.3
     diacritics: float = 0.08
     capitals: float = 0.08
     ocr: float = 0.08

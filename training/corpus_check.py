@@ -79,6 +79,22 @@ def strongest_cues(items: Sequence[Item], keys: Sequence[str]) -> list[Cue]:
     return sorted(cues, key=lambda cue: -cue.f1)
 
 
+def agreement(items: Sequence[Item], second: Path, keys: Sequence[str]) -> str:
+    """Cohen's kappa by theme between the corpus and a second reader who did not see its labels."""
+    from sklearn.metrics import cohen_kappa_score
+
+    labels = {i.id: i.themes for i in items}
+    rows = [json.loads(line) for line in second.open(encoding="utf-8")]
+    rows = [row for row in rows if row["id"] in labels]
+    kappas = {
+        key: cohen_kappa_score([key in labels[r["id"]] for r in rows], [key in r["themes"] for r in rows])
+        for key in keys
+    }
+    differing = sum(set(labels[r["id"]]) != set(r["themes"]) for r in rows)
+    shown = ", ".join(f"{key} {value:.2f}" for key, value in kappas.items())
+    return f"second, blind labels: {len(rows)} articles, {differing} differ; Cohen's kappa: {shown}"
+
+
 def check_corpus(corpus: Path, taxonomy: Taxonomy) -> tuple[list[str], list[str]]:
     """Failures, and the report's other lines."""
     grid = yaml.safe_load((corpus / "plan" / "grid.yaml").read_text("utf-8"))
@@ -99,6 +115,7 @@ def check_corpus(corpus: Path, taxonomy: Taxonomy) -> tuple[list[str], list[str]
         *report.lines(),
         "kinds: " + ", ".join(f"{kind} {n} ({n / len(items):.0%})" for kind, n in kinds.most_common()),
         "lengths: " + ", ".join(f"{name} {n} ({n / len(items):.0%})" for name, n in lengths.most_common()),
+        agreement(items, corpus / "plan" / "second_labels.jsonl", taxonomy.keys),
         f"with page noise: {noisy} ({noisy / len(items):.0%})",
         "strongest single cues:",
         *(f"  {c.lang} {c.theme}: {c.text!r} F1 {c.f1:.2f} (precision {c.precision:.2f}, recall {c.recall:.2f})"

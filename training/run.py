@@ -35,7 +35,7 @@ from training.metrics import macro_f1
 from training.noise import Augmenter, Noise
 from training.splits import Parts, split_items
 from training.table import evaluate_items, truth_table
-from training.trainer import Trainer
+from training.trainer import Trainer, precision
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def train(run: Run, out: Path) -> Artifact:
     torch.manual_seed(config.seed)
     windower = Windower.from_folder(run.encoder, config.windows.build())
     network = build_network(run, windower.lead)
-    served = in_memory(run, network, windower)
+    trained_in = precision(config.precision, "cuda" if torch.cuda.is_available() else "cpu")
+    served = in_memory(run, network, windower, dtype=trained_in)
 
     def validate() -> dict[str, float]:
         results = served.predict([i.article for i in parts.validation], explain=False)
@@ -121,7 +122,11 @@ def augmenter(run: Run) -> Augmenter:
 
 
 def in_memory(
-    run: Run, network: ThemeNetwork, windower: Windower, decisions: Decisions | None = None
+    run: Run,
+    network: ThemeNetwork,
+    windower: Windower,
+    decisions: Decisions | None = None,
+    dtype: torch.dtype | None = None,
 ) -> ThemeClassifier:
     """The served classifier around a network that is not written yet."""
     config = run.config
@@ -130,7 +135,7 @@ def in_memory(
         backbone_sha256="", pooling=config.pooling, precision="fp32", windows=windower.config, taxonomy=run.taxonomy,
         decisions=decisions or Decisions.identity(run.taxonomy.keys), training={}, digest="",
     )  # fmt: skip
-    return ThemeClassifier(artifact, TorchEngine(network), windower)
+    return ThemeClassifier(artifact, TorchEngine(network, dtype=dtype), windower)
 
 
 def write_artifact(

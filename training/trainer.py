@@ -12,6 +12,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from model.engines.base import batches
 from model.network import ThemeNetwork
 from model.windows import Encoded, Windower
 from training.checkpoint import Checkpoint
@@ -20,7 +21,7 @@ from training.data import Item
 from training.noise import Augmenter
 
 _SAVE_EVERY = 25  # steps
-_TOKENS = 6144  # padded tokens a forward pass; about 2 GB of activations with e5-small
+_TOKENS = 4096  # padded tokens a forward pass; twice that a backward pass: some 3 GB with e5-small
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Trainer:
         self.augment, self.validate = augment, validate
         self.checkpoint = checkpoint
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.dtype = _precision(config.precision, self.device)
+        self.dtype = precision(config.precision, self.device)
         self.network.to(self.device)  # type: ignore[arg-type]
         self.parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
         settings = config.optimizer
@@ -155,11 +156,10 @@ class Trainer:
 
 
 def chunks(batch: list[tuple[Encoded, Item]]) -> Iterator[list[tuple[Encoded, Item]]]:
-    """Pieces of a batch of at most ``_TOKENS`` padded tokens, so that long articles fit in memory."""
+    """Pieces of a batch of a bounded number of tokens, so that long articles fit in memory."""
     part: list[tuple[Encoded, Item]] = []
     for pair in sorted(batch, key=lambda p: (len(p[0].windows), p[1].id)):
-        windows = [w for e, _ in [*part, pair] for w in e.windows]
-        if part and len(windows) * max(map(len, windows)) > _TOKENS:
+        if part and sum(len(w) for e, _ in [*part, pair] for w in e.windows) > 2 * _TOKENS:
             yield part
             part = []
         part.append(pair)
@@ -167,18 +167,21 @@ def chunks(batch: list[tuple[Encoded, Item]]) -> Iterator[list[tuple[Encoded, It
 
 
 def article_logits(network: ThemeNetwork, encoded: list[Encoded], lead: int, device: str) -> Tensor:
-    """Logits ``[articles, themes]`` of articles of any length: all windows in one padded batch."""
+    """Logits ``[articles, themes]`` of articles of any length, all their windows scored together."""
     windows = [window for item in encoded for window in item.windows]
-    longest = max(len(window) for window in windows)
-    ids = torch.ones(len(windows), longest, dtype=torch.long)  # [windows, tokens]
-    mask = torch.zeros_like(ids)
-    for row, window in enumerate(windows):
-        ids[row, : len(window)] = torch.tensor(window)
-        mask[row, : len(window)] = 1
-    scores = network.token_scores(ids.to(device), mask.to(device))  # [windows, tokens, width]
+    scores: list[Tensor] = [torch.empty(0)] * len(windows)  # each [tokens, width]
+    for group in batches([len(window) for window in windows], _TOKENS):  # like lengths together: little padding
+        longest = max(len(windows[i]) for i in group)
+        ids = torch.ones(len(group), longest, dtype=torch.long)  # [windows, tokens]
+        mask = torch.zeros_like(ids)
+        for row, index in enumerate(group):
+            ids[row, : len(windows[index])] = torch.tensor(windows[index])
+            mask[row, : len(windows[index])] = 1
+        for row, found in zip(group, network.token_scores(ids.to(device), mask.to(device)), strict=True):
+            scores[row] = found
     entries, weights, row = [], [], 0
     for item in encoded:
-        parts = [scores[row + i, lead : lead + b - a] for i, (a, b) in enumerate(item.spans)]
+        parts = [scores[row + i][lead : lead + b - a] for i, (a, b) in enumerate(item.spans)]
         row += len(item.windows)
         entries.append(torch.cat(parts))  # [entries, width]
         weights.append(torch.from_numpy(np.ascontiguousarray(item.weights)).to(device))
@@ -192,7 +195,7 @@ def class_weights(items: list[Item], keys: tuple[str, ...], exponent: float) -> 
     return ratio.pow(exponent).clamp(1.0, 10.0)
 
 
-def _precision(wanted: str, device: str) -> torch.dtype | None:
+def precision(wanted: str, device: str) -> torch.dtype | None:
     """bf16 where the hardware multiplies it natively (elsewhere it is slower), else fp32."""
     if wanted == "auto":
         native = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()

@@ -20,8 +20,10 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, network: ThemeNetwork, device: str | None = None) -> None:
+    def __init__(self, network: ThemeNetwork, device: str | None = None, dtype: torch.dtype | None = None) -> None:
+        """``dtype`` of the products: float32 on a processor and bf16 on CUDA unless given."""
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = dtype or (torch.bfloat16 if self.device.startswith("cuda") else torch.float32)
         self.network = network.to(self.device).eval()  # type: ignore[arg-type]
 
     @classmethod
@@ -30,7 +32,7 @@ class TorchEngine:
 
     def token_scores(self, windows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         out: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
-        on_gpu = self.device.startswith("cuda")
+        kind, lower = self.device.partition(":")[0], self.dtype is not torch.float32
         for group in batches([len(w) for w in windows], _BUDGET):
             longest = max(len(windows[i]) for i in group)
             ids = torch.ones(len(group), longest, dtype=torch.long)
@@ -40,7 +42,7 @@ class TorchEngine:
                 mask[row, : len(windows[index])] = 1
             with (
                 torch.inference_mode(),
-                torch.autocast("cuda", dtype=torch.bfloat16, enabled=on_gpu),
+                torch.autocast(kind, dtype=self.dtype if lower else torch.bfloat16, enabled=lower),
             ):
                 scores = self.network.token_scores(ids.to(self.device), mask.to(self.device))
             for row, index in enumerate(group):

@@ -93,9 +93,13 @@ def is_loopback(host: str) -> bool:
 
 
 class Throttle:
-    """Slows down the guessing of secrets: so many failures a minute for each address.
+    """Slows down the guessing of the login's password; API keys are too long to guess.
 
-    ``blocked`` gives the seconds to wait, 0 for none. Used from the event loop only.
+    Args:
+        failures: how many an address may have in ``seconds``.
+        addresses: how many are remembered at most.
+
+    Used from the event loop only.
     """
 
     def __init__(self, failures: int = 10, seconds: float = 60.0, addresses: int = 10_000) -> None:
@@ -103,7 +107,7 @@ class Throttle:
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def failed(self, address: str) -> None:
-        """Note a wrong secret."""
+        """Note a wrong password."""
         count, until = self._current(address)
         self._failed[address] = (count + 1, until)
         self._failed.move_to_end(address)
@@ -111,7 +115,7 @@ class Throttle:
             self._failed.popitem(last=False)
 
     def blocked(self, address: str) -> int:
-        """Whole seconds until ``address`` may try again."""
+        """Whole seconds until ``address`` may try again; 0 for at once."""
         count, until = self._current(address)
         return max(1, round(until - time.monotonic())) if count >= self._most else 0
 

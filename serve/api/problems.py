@@ -20,12 +20,14 @@ _CODES = {
 }
 # Names that may be told back; any other part of a location may be a piece of a text.
 FIELDS = frozenset(
-    "text title id language articles explain article verdicts themes note consent result scores decisions "
-    "model taxonomy name version".split()
-)
+    {
+        "text", "title", "id", "language", "articles", "explain", "article", "verdicts", "themes", "note", "consent",
+        "result", "scores", "decisions", "model", "taxonomy", "name", "version",
+    }
+)  # fmt: skip
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """A refusal.
 
     Args:
@@ -57,15 +59,15 @@ class ClientGoneError(Exception):
     """Nobody waits for the answer any more."""
 
 
-def internal_problem() -> Problem:
+def internal_problem() -> ProblemError:
     """What is told of an error of ours: nothing but that it happened."""
-    return Problem(500, "internal", "an error of the service; its log says where")
+    return ProblemError(500, "internal", "an error of the service; its log says where")
 
 
-def http_problem(status: int, headers: Mapping[str, str] | None = None) -> Problem:
+def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemError:
     """The problem behind a bare HTTP status."""
     code, message = _CODES.get(status, ("refused", "the request was refused"))
-    return Problem(status, code, message, headers=headers)
+    return ProblemError(status, code, message, headers=headers)
 
 
 def location(parts: Sequence[Any]) -> str:
@@ -81,14 +83,14 @@ def location(parts: Sequence[Any]) -> str:
     return told
 
 
-def validation_problem(errors: Sequence[Mapping[str, Any]]) -> Problem:
+def validation_problem(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """The first validation error, without the value it was found in."""
     first = errors[0]
     if first["type"] == "json_invalid":
-        return Problem(400, "invalid_json", "the body is not valid JSON")
+        return ProblemError(400, "invalid_json", "the body is not valid JSON")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     message = str(first["msg"]).removeprefix("Value error, ")
-    return Problem(422, "invalid", f"{message}{more}", where=location(first["loc"]))
+    return ProblemError(422, "invalid", f"{message}{more}", where=location(first["loc"]))
 
 
 def install(app: FastAPI) -> None:
@@ -103,18 +105,18 @@ def install(app: FastAPI) -> None:
         return http_problem(error.status_code, error.headers).response()
 
     async def problem(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
+        assert isinstance(error, ProblemError)
         return error.response()
 
     async def ours(_request: Request, error: Exception) -> Response:
         assert isinstance(error, ThemewatchError)
-        return Problem(503, "unavailable", error.what, retry_after=5).response()
+        return ProblemError(503, "unavailable", error.what, retry_after=5).response()
 
     async def unexpected(_request: Request, _error: Exception) -> Response:
         return internal_problem().response()
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, refused)
-    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(ProblemError, problem)
     app.add_exception_handler(ThemewatchError, ours)
     app.add_exception_handler(Exception, unexpected)

@@ -171,5 +171,3 @@ def _row(
     if isinstance(found, str) or isinstance(cells, str):
         return Rejected(item.name, number, str(found), as_text(raw), len(raw))
     return Row(item.name, number, *found, size, raw=raw, cells=cells)
-
-

@@ -49,8 +49,8 @@ class _Zstd(io.RawIOBase):
         import zstandard
 
         self._file = file
-        self._new = lambda: zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj()
-        self._frame = self._new()
+        self._library = zstandard.ZstdDecompressor(max_window_size=2**31)
+        self._frame = self._library.decompressobj()
         self._inside = False
         self._ready = memoryview(b"")
 
@@ -77,7 +77,7 @@ class _Zstd(io.RawIOBase):
             self._inside = not self._frame.eof
             data = b"" if self._inside else self._frame.unused_data
             if not self._inside:
-                self._frame = self._new()
+                self._frame = self._library.decompressobj()
         return out
 
 
@@ -106,12 +106,13 @@ def opened(item: Input, tell: Callable[[int], None] = lambda _: None) -> Iterato
     """The decompressed bytes of ``item``; ``tell`` hears how many stored bytes were read."""
     file = item.open()
     try:
-        stream = io.BufferedReader(_Counted(file, tell), 1 << 16)
+        stored = io.BufferedReader(_Counted(file, tell), 1 << 16)
+        raw: Any = stored
         if item.format.compression == "gz":
-            stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
+            raw = gzip.GzipFile(fileobj=stored)
         elif item.format.compression == "zst":
-            stream = io.BufferedReader(_Zstd(stream), 1 << 16)
-        yield stream
+            raw = _Zstd(stored)
+        yield stored if raw is stored else io.BufferedReader(raw, 1 << 16)
     finally:
         if item.repeatable:
             file.close()

@@ -1,0 +1,101 @@
+"""JSON objects that the API takes. Validation is strict: nothing is read as something else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+
+from model.text import Article
+from serve.api.limits import MAX_ARTICLES, MAX_TEXT, MAX_TITLE
+
+EXAMPLE_TEXT = "Police arrested a man who demanded money from teenagers and threatened to publish intimate images."
+LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$", description="ISO 639 code", examples=["en"])]
+ThemeKey = Annotated[str, Field(min_length=1, max_length=100, description="Key of a theme", examples=["sextortion"])]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+DecisionName = Literal["match", "review", "none"]
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ArticleIn(_Sent):
+    """An article to classify."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "a-17", "text": EXAMPLE_TEXT}]})
+
+    text: str = Field(max_length=MAX_TEXT, pattern=r"\S", description="The article, plain text")
+    title: str = Field("", max_length=MAX_TITLE, description="Its title, where it stands apart from the text")
+    id: str = Field("", max_length=200, description="Yours; it comes back with the answer")
+    language: LanguageCode | None = Field(None, description="ISO 639 code where it is known; otherwise detected")
+
+    @field_validator("text")
+    @classmethod
+    def _not_blank(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the text is empty")
+        return text
+
+    def article(self) -> Article:
+        """What the classifier reads."""
+        return Article(self.text, self.title, self.id)
+
+
+class ArticlesIn(_Sent):
+    """Several articles, answered in order."""
+
+    articles: list[ArticleIn] = Field(min_length=1, max_length=MAX_ARTICLES)
+
+
+def _kind(value: Any) -> str:
+    many = "articles" in value if isinstance(value, dict) else isinstance(value, ArticlesIn)
+    return "many" if many else "one"
+
+
+ClassifyIn = Annotated[
+    Annotated[ArticleIn, Tag("one")] | Annotated[ArticlesIn, Tag("many")], Discriminator(_kind)
+]  # fmt: skip
+
+
+class ModelName(BaseModel):
+    """Which model gave an answer."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str = Field(max_length=200)
+    version: str = Field(max_length=200)
+
+
+class ResultIn(BaseModel):
+    """An answer as `/v1/classify` gave it; what feedback does not need of it is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    language: str = Field(max_length=20, pattern="^[A-Za-z-]*$")
+    scores: dict[ThemeKey, Share] = Field(max_length=200)
+    decisions: dict[ThemeKey, DecisionName] = Field(max_length=200)
+    model: ModelName
+    taxonomy: str = Field(max_length=200)
+
+
+class FeedbackIn(_Sent):
+    """A reader's word on an article: verdicts for some themes, or the full list of its themes, or a note."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"article": {"text": EXAMPLE_TEXT}, "themes": ["sextortion"], "consent": True}],
+            "anyOf": [{"required": [name]} for name in ("verdicts", "themes", "note")],
+        }
+    )
+
+    article: ArticleIn
+    verdicts: dict[ThemeKey, bool] | None = Field(
+        None, min_length=1, max_length=200, description="For each theme judged: whether the article reports on it"
+    )
+    themes: list[ThemeKey] | None = Field(
+        None, max_length=200, description="All themes that the article reports on; an empty list for none"
+    )
+    note: str | None = Field(None, max_length=2_000)
+    consent: bool = Field(False, description="Whether text and title may be kept, and learnt from")
+    result: ResultIn | None = Field(None, description="The answer spoken about; without it the article is read again")

@@ -1,0 +1,103 @@
+"""The running server: its socket, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from model.cache import progress
+from model.errors import ConfigError
+from serve.api.limits import Limits
+from serve.api.problems import http_problem
+from serve.api.scope import App
+
+_SILENCE = 20  # seconds that a connection may stay open without any request
+_SWITCH = 0.001  # seconds a thread may keep the interpreter from the event loop
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A bound socket, not listening yet: nobody is let in before the service can answer.
+
+    Raises:
+        ConfigError: the address is no address here, or is taken.
+    """
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, number, _, address = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)[0]
+        own = socket.socket(family, kind, number)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own.bind(address)
+    except (OSError, UnicodeError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or "not an address"
+        raise ConfigError(
+            f"cannot listen there: {reason}", where=f"{host}:{port}", remedy="choose another with --host and --port"
+        ) from error
+    return own
+
+
+def run(app: App, own: socket.socket, limits: Limits, on_stop: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what was accepted.
+
+    Args:
+        on_stop: called when the end begins.
+    """
+    config = uvicorn.Config(
+        app, http=_Protocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=limits.wait + 5, timeout_keep_alive=10,
+    )  # fmt: skip
+    sys.setswitchinterval(_SWITCH)
+    with suppress(KeyboardInterrupt):  # uvicorn passes it on once all is finished
+        _Server(config, on_stop).run([own])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = (sockets or [])[0].getsockname()[:2]
+        progress(f"serving on http://{f'[{host}]' if ':' in host else host}:{port} (stop with Ctrl+C)")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        progress("stopping; finishing what was accepted")
+        self._on_stop()
+        await super().shutdown(sockets)
+
+
+class _Protocol(H11Protocol):
+    """Adds what uvicorn lacks: our error shape for what is no HTTP, and an end to silent connections."""
+
+    _silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._silence = self.loop.call_later(_SILENCE, self._end_silence)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        super().connection_lost(exc)
+
+    def _end_silence(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():  # no request was ever complete
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        problem = http_problem(400)
+        body = json.dumps({"error": {"code": problem.code, "message": problem.message}}).encode("ascii")
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()

@@ -1,0 +1,205 @@
+"""A whole run: chunks in order, each placed, scored and saved; then all parts joined."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from model.artifact import Artifact
+from model.errors import InputError
+from model.text import Article
+from serve.score.arrow import merged_schema
+from serve.score.chunks import Chunk, Cutter, check_inputs
+from serve.score.duplicates import Duplicates, NearDuplicates, Placement
+from serve.score.formats import Format
+from serve.score.inputs import Input
+from serve.score.journal import Workspace
+from serve.score.layout import Layout
+from serve.score.parts import Part, build_part, read_part, refill
+from serve.score.progress import Meter
+from serve.score.report import html_report
+from serve.score.rows import Columns
+from serve.score.scorer import ModelChoice, with_thresholds
+from serve.score.sinks import open_sink
+from serve.score.streams import reading
+from serve.score.summary import Counts, Summary
+from serve.score.workers import Backend, Pending, Pool, Serial
+
+CHUNK = 1024  # rows
+"""The look-ahead: rows read, scored and saved together. More pads less, and loses more to a kill."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run as the user asked for it. ``chunk`` is the most rows scored and saved together."""
+
+    inputs: tuple[Input, ...]
+    output: Path
+    format: Format
+    columns: Columns
+    choice: ModelChoice
+    near: NearDuplicates | None = None
+    workers: int = 1
+    chunk: int = CHUNK
+    resume: bool = False
+    overwrite: bool = False
+
+    def options(self, engine: str) -> dict[str, Any]:
+        """All that changes the output, by option name; the number of workers does not."""
+        return {
+            "format": str(self.format), "input_format": [str(item.format) for item in self.inputs],
+            "text_column": self.columns.text, "title_column": self.columns.title, "id_column": self.columns.id,
+            "threshold": sorted(self.choice.thresholds), "explain": self.choice.explain, "engine": engine,
+            "near_duplicates": self.near and str(self.near), "chunk": self.chunk,
+        }  # fmt: skip
+
+
+@dataclass
+class _Waiting:
+    """A chunk under way; without ``outcomes`` its part was finished by an earlier run."""
+
+    chunk: Chunk
+    placements: list[Placement]
+    outcomes: Pending | None
+
+
+class Run:
+    """One run of ``themewatch score``."""
+
+    def __init__(self, settings: Settings, artifact: Artifact, work: Workspace, console: Console) -> None:
+        with_thresholds(artifact, settings.choice.thresholds)  # a wrong key is told before the model is loaded
+        self._settings, self._artifact, self._work, self._console = settings, artifact, work, console
+        self._layout = Layout(
+            artifact.taxonomy.keys, f"{artifact.name}/{artifact.version}", settings.choice.explain, bool(settings.near)
+        )
+        self._meter = Meter(console, _total(settings.inputs))
+        self._parts = 0
+
+    def __call__(self) -> Summary:
+        """Score all, write the output and remove the parts.
+
+        Raises:
+            InputError: an input cannot be read, or is not what the unfinished run read.
+            ThemewatchError: the output cannot be written, or a worker died.
+        """
+        settings = self._settings
+        check_inputs(settings.inputs, settings.columns)
+        with self._backend() as backend:
+            joined = self._work.open(self._facts(backend.engine_name), settings.resume, settings.overwrite)
+            self._meter.begin()
+            if joined is None:
+                with self._meter:
+                    self._score(backend)
+        summary = self._join() if joined is None else self._summary(Counts.from_dict(joined))
+        self._work.clear()
+        return summary
+
+    def _backend(self) -> Backend:
+        settings = self._settings
+        if settings.workers > 1:
+            return Pool(settings.choice, self._meter.tick, settings.workers)
+        return Serial(settings.choice, self._meter.tick)
+
+    def _facts(self, engine: str) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "themewatch": metadata.version("themewatch"), "model": self._artifact.digest,
+            "options": self._settings.options(engine), "inputs": [],
+        }  # fmt: skip
+        if self._settings.near:
+            facts["datasketch"] = metadata.version("datasketch")
+        for item in self._settings.inputs:
+            with reading(item):
+                facts["inputs"].append(item.fingerprint())
+        return facts
+
+    def _score(self, backend: Backend) -> None:
+        duplicates = Duplicates(self._settings.near)
+        waiting: deque[_Waiting] = deque()
+        for chunk in Cutter(self._settings.inputs, self._settings.columns, self._settings.chunk):
+            placements = [duplicates.place(row.title, row.text) for row in chunk.rows]
+            outcomes = None
+            if not self._work.has(chunk.number):
+                fresh = [row for row, placed in zip(chunk.rows, placements, strict=True) if placed.fresh]
+                outcomes = backend.submit([Article(row.text, row.title, row.id) for row in fresh])
+            waiting.append(_Waiting(chunk, placements, outcomes))
+            self._meter.expect(sum(p.fresh for w in waiting if w.outcomes for p in w.placements), chunk.position)
+            if len(waiting) >= backend.depth:
+                self._finish(waiting.popleft())
+        while waiting:
+            self._finish(waiting.popleft())
+
+    def _finish(self, item: _Waiting) -> None:
+        """Save a chunk, or take over what its finished part says."""
+        chunk = item.chunk
+        if item.outcomes is None:
+            part = read_part(self._work.read(chunk.number), self._layout)
+            if part.digest != chunk.digest():
+                raise InputError(
+                    "changed since the unfinished run", where=chunk.entries[0].file,
+                    remedy="put it back as it was, or give --overwrite without --resume",
+                )  # fmt: skip
+            refill(part, item.placements, self._layout)
+        else:
+            slots = [placed.slot for placed in item.placements if placed.fresh]
+            for slot, outcome in zip(slots, item.outcomes(), strict=True):
+                slot.outcome = outcome
+            data, rejected = build_part(chunk, item.placements, self._layout)
+            self._work.write(chunk.number, data, rejected)
+        self._parts = chunk.number + 1
+        self._meter.reach(chunk.position)
+
+    def _join(self) -> Summary:
+        """Turn the parts into the output, the rejected rows' file and the report."""
+        counts = Counts()
+
+        def schemas() -> Iterator[Any]:
+            for part in self._read_parts(with_rows=False):
+                counts.merge(part.counts)
+                yield part.columns
+
+        columns = merged_schema(schemas())
+        summary = self._summary(counts)
+        if summary.rejected:
+            with self._work.replacing(self._work.rejects) as file:
+                for number in range(self._parts):
+                    file.write(self._work.rejected(number))
+        if self._work.report:
+            with self._work.replacing(self._work.report) as file:
+                file.write(html_report(summary).encode("utf-8", "backslashreplace"))
+        with self._work.replacing(self._work.output) as file:
+            sink = open_sink(file, self._settings.format, columns, self._layout)
+            for part in self._read_parts(with_rows=True):
+                sink.write(part)
+            sink.close()
+        self._work.note_joined(counts.to_dict())
+        return summary
+
+    def _read_parts(self, with_rows: bool) -> Iterator[Part]:
+        for number in range(self._parts):
+            yield read_part(self._work.read(number), self._layout, with_rows)
+
+    def _summary(self, counts: Counts) -> Summary:
+        settings = self._settings
+        names = {theme.key: theme.name() for theme in self._artifact.taxonomy.themes}
+        return Summary(
+            counts, names, f"{self._layout.model} ({self._artifact.digest[:12]})",
+            tuple(item.name for item in settings.inputs), str(settings.output), str(self._work.rejects),
+            self._meter.articles, self._meter.tokens, self._meter.seconds,
+        )  # fmt: skip
+
+
+def _total(inputs: tuple[Input, ...]) -> int | None:
+    total = 0
+    for item in inputs:
+        with reading(item):
+            size = item.size()
+        if size is None:
+            return None
+        total += size
+    return total

@@ -1,0 +1,47 @@
+"""The quality gate holds, and cannot be loosened by accident."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training import gate
+
+
+@pytest.mark.slow
+def test_the_released_model_holds_its_floors() -> None:
+    from model.classifier import ThemeClassifier
+
+    figures = gate.gate_figures(ThemeClassifier.load())
+    assert gate.below(figures, json.loads(gate.FLOORS.read_text("utf-8"))) == []
+
+
+@pytest.mark.slow
+def test_the_released_model_is_quiet_on_real_general_news() -> None:
+    shared = Path(__file__).parents[2] / "shared" / "data" / "general_news_dev.jsonl"
+    if not shared.is_file():
+        pytest.skip("../shared/data is not here: real general news to measure on")
+    from model.classifier import ThemeClassifier
+    from training.data import read_items
+    from training.table import predict_items
+
+    classifier = ThemeClassifier.load()
+    items, _ = read_items([shared], classifier.artifact.taxonomy.keys, labelled=False)
+    results = predict_items(classifier, items[::6])
+    matched = [r.id for r in results if r.themes]
+    assert len(matched) <= 0.02 * len(results), matched
+
+
+def test_a_shortfall_is_named() -> None:
+    assert gate.below({"macro_f1": 0.8}, {"macro_f1": 0.9}) == ["macro_f1 0.800 is below its floor 0.900"]
+
+
+def test_a_floor_is_not_lowered_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "FLOORS", tmp_path / "floors.json")
+    assert gate.write_floors({"macro_f1": 0.9}, allow_lower=False) == []
+    assert gate.write_floors({"macro_f1": 0.8}, allow_lower=False) == ["macro_f1: 0.88 to 0.78"]
+    assert json.loads(gate.FLOORS.read_text()) == {"macro_f1": 0.88}
+    assert gate.write_floors({"macro_f1": 0.8}, allow_lower=True) == []
+    assert json.loads(gate.FLOORS.read_text()) == {"macro_f1": 0.78}

@@ -1,0 +1,74 @@
+"""The quality gate: the served model must hold committed floors on a small committed set.
+
+``python -m training.gate`` checks; ``--write`` records the present figures, less a margin, as floors, and
+refuses to lower one unless ``--allow-lower`` is given too. The set is part of the corpus' test part:
+the model never saw it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from model.classifier import ThemeClassifier
+from training.data import load_items
+from training.table import evaluate_items
+
+HERE = Path(__file__).parent.parent / "tests" / "data"
+SET, FLOORS = HERE / "gate.jsonl", HERE / "floors.json"
+_MARGIN = 0.02  # engines and versions move a figure a little
+
+
+def gate_figures(classifier: ThemeClassifier) -> dict[str, float]:
+    """Figures the floors are about; for all of them more is better."""
+    keys = classifier.artifact.taxonomy.keys
+    items = load_items([SET], keys)
+    table = evaluate_items(classifier, items)
+    plain = [item for item in items if not item.themes]
+    alarms = sum(row["false_alarms"] for row in evaluate_items(classifier, plain)["languages"].values())
+    out = {
+        "macro_f1": table["macro_f1"]["value"],
+        "recall_at_review": table["recall_at_review"],
+        "calibration": 1 - table["calibration_error"],
+        "quiet_on_plain": 1 - alarms / len(plain),
+    }
+    return out | {f"f1_{key}": row["f1"]["value"] for key, row in table["themes"].items()}
+
+
+def below(figures: dict[str, float], floors: dict[str, float]) -> list[str]:
+    """What falls short, in words."""
+    return [f"{n} {figures[n]:.3f} is below its floor {low:.3f}" for n, low in floors.items() if figures[n] < low]
+
+
+def write_floors(figures: dict[str, float], allow_lower: bool) -> list[str]:
+    """Record floors; returns those that would have to be lowered and were not."""
+    new = {name: round(max(0.0, value - _MARGIN), 3) for name, value in figures.items()}
+    old: dict[str, Any] = json.loads(FLOORS.read_text("utf-8")) if FLOORS.is_file() else {}
+    lowered = [f"{n}: {old[n]} to {v}" for n, v in new.items() if n in old and v < old[n]]
+    if lowered and not allow_lower:
+        return lowered
+    FLOORS.write_text(json.dumps(new, indent=1) + "\n", "utf-8")
+    return []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--write", action="store_true", help="record the present figures as floors")
+    parser.add_argument("--allow-lower", action="store_true", help="let --write lower a floor")
+    args = parser.parse_args()
+    figures = gate_figures(ThemeClassifier.load(args.model))
+    print("\n".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    if args.write:
+        problems = [f"would lower {line} (needs --allow-lower)" for line in write_floors(figures, args.allow_lower)]
+    else:
+        problems = below(figures, json.loads(FLOORS.read_text("utf-8")))
+    print("\n".join(problems) or "gate passed")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
