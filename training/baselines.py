@@ -27,27 +27,26 @@ Fit = Callable[[Sequence[Item], Sequence[str], ThemeClassifier], Scorer]
 KEYWORDS = Path(__file__).parent.parent / "configs" / "keywords.yaml"
 
 
-def baseline_tables(
-    classifier: ThemeClassifier, items: Sequence[Item], train: Sequence[Item] | None = None
-) -> dict[str, Any]:
-    """Figures of each baseline on ``items``; one threshold of one half for all.
+def fit_baselines(classifier: ThemeClassifier) -> dict[str, Scorer]:
+    """Every baseline, trained once on the articles that trained the model.
 
     Raises:
         DataError: the model's training articles are not at hand.
     """
-    keys = classifier.artifact.taxonomy.keys
-    train = list(train) if train is not None else training_items(classifier)
+    train, keys = training_items(classifier), classifier.artifact.taxonomy.keys
     fits: dict[str, Fit] = {
         "TF-IDF + logistic regression": fit_tfidf,
         "frozen encoder + logistic regression": fit_frozen,
     }
     if KEYWORDS.is_file():
         fits = {"keyword rules": fit_keywords, **fits}
-    out = {}
-    for name, fit in fits.items():
-        scores = fit(train, keys, classifier)(items)
-        out[name] = figures(items, keys, scores >= 0.5, scores)
-    return out
+    return {name: fit(train, keys, classifier) for name, fit in fits.items()}
+
+
+def baseline_tables(scorers: dict[str, Scorer], items: Sequence[Item], keys: Sequence[str]) -> dict[str, Any]:
+    """Figures of each baseline on ``items``; one threshold of one half for all."""
+    scored = {name: scorer(items) for name, scorer in scorers.items()}
+    return {name: figures(items, keys, scores >= 0.5, scores) for name, scores in scored.items()}
 
 
 def training_items(classifier: ThemeClassifier) -> list[Item]:

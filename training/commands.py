@@ -42,7 +42,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled articles: by theme and language, with intervals, beside baselines."""
     try:
-        from training.baselines import baseline_tables
+        from training.baselines import baseline_tables, fit_baselines
         from training.data import load_items
         from training.table import evaluate_items
     except ImportError as error:
@@ -53,7 +53,7 @@ def evaluate(
     items = load_items(data, classifier.artifact.taxonomy.keys)
     tables: dict[str, Any] = {"model": evaluate_items(classifier, items)}
     if baselines:
-        tables |= baseline_tables(classifier, items)
+        tables |= baseline_tables(fit_baselines(classifier), items, classifier.artifact.taxonomy.keys)
     if as_json:
         typer.echo(json.dumps(tables, ensure_ascii=False))
         return

@@ -38,13 +38,17 @@ class Lora(_Strict):
 
 
 class Optimizer(_Strict):
-    """AdamW with linear warm-up and cosine decay; one step sees ``batch`` articles."""
+    """AdamW with linear warm-up and cosine decay; one step sees ``batch`` articles.
+
+    The decay is laid out over ``epochs``; ``stop`` ends the run earlier, when the rate is low already.
+    """
 
     learning_rate: float = Field(5e-4, gt=0)
     head_learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     batch: int = Field(16, ge=1)
     epochs: int = Field(6, ge=1)
+    stop: int | None = Field(None, ge=1)
     warmup: float = Field(0.1, ge=0, le=1)
     clip: float = Field(1.0, gt=0)
     patience: int = Field(2, ge=1)

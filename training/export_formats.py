@@ -66,8 +66,8 @@ def _argilla(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
             answers += [(question, one["value"], one.get("user_id"), one.get("status")) for one in own]
     else:
         sources = [row]
-        for key in [key for key in row if key.endswith(RESPONSES)]:
-            values = row[key] or []
+        for key in [key for key in row if key.endswith(RESPONSES) and row[key]]:
+            values = row[key]
             users, statuses = (row.get(f"{key}.{name}") or [None] * len(values) for name in ("users", "status"))
             question = key.removesuffix(RESPONSES)
             answers += [(question, *one) for one in zip(values, users, statuses, strict=True)]

