@@ -84,7 +84,7 @@ def show(console: Console, result: Result, names: dict[str, str], limits: dict[s
     console.print(f"\n[bold]{escape(result.id)}[/]  ({result.language}) → [bold]{matched}[/]{note}")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("theme", "confidence", "", "decision"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for key, score in result.scores.items():
         decision = result.decisions[key].value
         bar = "█" * round(score * 20)
@@ -94,6 +94,8 @@ def show(console: Console, result: Result, names: dict[str, str], limits: dict[s
         )  # fmt: skip
     console.print(table)
     for key, found in result.evidence.items():
+        if not found:
+            continue
         console.print(f"  [bold]Why {names[key]}:[/]")
         for item in found[:3]:
             console.print(f"    [cyan]{item.share:4.0%}[/] {escape(_safe(item.text))}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -67,7 +68,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tiny_rows(count: int = 240, seed: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, object]]:
+def tiny_rows(count: int = 240, seed: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, Any]]:
     """Labelled toy articles: plain words, plus a few of a theme's words where it is carried."""
     rng = random.Random(seed)
     rows = []
@@ -85,7 +86,7 @@ def tiny_rows(count: int = 240, seed: int = 0, languages: tuple[str, ...] = ("en
     return rows
 
 
-def write_jsonl(path: Path, rows: list[dict[str, object]]) -> Path:
+def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     return path
 
@@ -95,9 +96,9 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_jsonl(tmp_path_factory.mktemp("data") / "tiny.jsonl", tiny_rows())
 
 
-def tiny_settings(encoder: Path, data: Path, **changes: object) -> dict[str, object]:
+def tiny_settings(encoder: Path, data: Path, **changes: Any) -> dict[str, Any]:
     """A training configuration for the tiny encoder."""
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "name": "tiny", "backbone": f"path:{encoder}", "taxonomy": str(ROOT / "configs" / "themes.yaml"),
         "data": [str(data)], "pooling": "attention", "lora": {"rank": 4, "alpha": 8},
         "windows": {"size": 64, "overlap": 12, "limit": 8},

@@ -59,7 +59,7 @@ def test_a_changed_weight_file_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         def locate_file(self, name: str) -> Path:
             return tmp_path / name
 
-    monkeypatch.setattr(bundled.metadata, "distribution", lambda _name: Elsewhere())
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _name: Elsewhere())
     with pytest.raises(BackboneError, match=r"not the pinned one.*reinstall"):
         bundled.weight_file()
 
@@ -126,7 +126,7 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
 
 def test_backbone_specs(tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_backbone(f"path:{tiny_encoder}") == tiny_encoder
-    asked = {}
+    asked: dict[str, str] = {}
 
     def snapshot(name: str, revision: str, **_options: object) -> str:
         asked.update(name=name, revision=revision)

@@ -29,7 +29,7 @@ def test_answers_have_the_documented_shape(tiny: ThemeClassifier) -> None:
 def test_it_learned_the_toy_task(tiny: ThemeClassifier) -> None:
     rows = tiny_rows(60, seed=9)
     results = tiny.predict([str(row["text"]) for row in rows])
-    right = [(key in r.themes) == (key in row["themes"]) for r, row in zip(results, rows, strict=True) for key in WORDS]  # type: ignore[operator]
+    right = [(key in r.themes) == (key in row["themes"]) for r, row in zip(results, rows, strict=True) for key in WORDS]
     assert np.mean(right) > 0.9
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,12 +137,13 @@ def test_wrong_settings_are_named(tiny_encoder: Path, tiny_data: Path, tmp_path:
     import yaml
 
     path = tmp_path / "wrong.yaml"
-    for change, expected in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"epochz": 3}, "setting epochz"),
         ({"optimizer": {"batch": 0}}, "setting optimizer.batch"),
         ({"backbone": "hub:x"}, "unknown backbone"),
         ({"taxonomy": "gone.yaml"}, "cannot read the taxonomy"),
-    ]:
+    ]
+    for change, expected in wrong:
         path.write_text(yaml.safe_dump(tiny_settings(tiny_encoder, tiny_data, **change)))
         assert_one_line_error(themewatch("train", path, "--out", tmp_path / "out"), expected)
         assert not (tmp_path / "out").exists()

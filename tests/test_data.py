@@ -85,8 +85,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def _items(count: int = 300) -> list[Item]:
     rows = tiny_rows(count, languages=("en", "fr", "km"))
     items = [
-        Item(str(r["id"]), str(r["text"]), tuple(r["themes"]), lang=str(r["lang"]), story=str(r["story"]))  # type: ignore[call-overload]
-        for r in rows
+        Item(str(r["id"]), str(r["text"]), tuple(r["themes"]), lang=str(r["lang"]), story=str(r["story"])) for r in rows
     ]
     twin = Item("twin", items[0].text + " More.", items[0].themes, lang=items[0].lang, story="other")
     follow = Item("follow", "Quite another text about rain.", (), lang="fr", story=items[1].story)

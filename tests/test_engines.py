@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
@@ -24,13 +25,13 @@ TEXTS = [str(row["text"]) for row in tiny_rows(20, seed=3)] + ["police said rain
 
 
 @pytest.fixture(scope="module")
-def logits(tiny_artifact: Artifact) -> np.ndarray:  # type: ignore[type-arg]
+def logits(tiny_artifact: Artifact) -> NDArray[np.float64]:
     results = ThemeClassifier.load(tiny_artifact.folder, engine="torch").predict(TEXTS)
     return np.asarray([list(r.logits.values()) for r in results])
 
 
 @pytest.mark.parametrize(("engine", "tolerance"), [("onnx-fp32", 1e-3), ("onnx-int8", 0.5)])
-def test_engines_agree(tiny_artifact: Artifact, logits: np.ndarray, engine: str, tolerance: float) -> None:  # type: ignore[type-arg]
+def test_engines_agree(tiny_artifact: Artifact, logits: NDArray[np.float64], engine: str, tolerance: float) -> None:
     results = ThemeClassifier.load(tiny_artifact.folder, engine=engine).predict(TEXTS)
     mine = np.asarray([list(r.logits.values()) for r in results])
     assert np.sqrt(np.mean((mine - logits) ** 2)) <= tolerance * np.sqrt(np.mean(logits**2))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from model.pooling import POOLINGS, contributions, head_width
 
 SPANS = ((0, 5), (5, 12))
 
 
-def _scores(pooling: str) -> np.ndarray:  # type: ignore[type-arg]
+def _scores(pooling: str) -> NDArray[np.float32]:
     return np.random.default_rng(0).normal(size=(12, head_width(pooling, 3))).astype(np.float32)
 
 

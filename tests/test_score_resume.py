@@ -266,9 +266,8 @@ def test_workers_give_the_same(tiny_artifact: Artifact, tmp_path: Path) -> None:
 def test_workers_tell_of_errors_and_leave_with_their_parent(tiny_artifact: Artifact, tmp_path: Path) -> None:
     given = write_rows(tmp_path / "in.jsonl", articles(3))
     arguments = [given, "-o", tmp_path / "out.csv", "--model", tiny_artifact.folder, "--workers", "2"]
-    done = subprocess.run(
-        [THEMEWATCH, "score", *map(str, arguments), "--engine", "nonsense"], capture_output=True, timeout=120, check=False
-    )  # fmt: skip
+    wrong = [THEMEWATCH, "score", *map(str, arguments), "--engine", "nonsense"]
+    done = subprocess.run(wrong, capture_output=True, timeout=300, check=False)
     assert done.returncode == 2
     assert b"no engine 'nonsense'" in done.stderr
     many = write_rows(tmp_path / "many.jsonl", articles(30_000))

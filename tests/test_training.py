@@ -79,7 +79,7 @@ def test_a_fifth_theme_needs_no_code(tiny_encoder: Path, tmp_path: Path, taxonom
     rows = tiny_rows(160)
     for row in rows[::4]:
         row["text"] = f"{row['text']} team minister market rain match."
-        row["themes"] = [*row["themes"], "grooming"]  # type: ignore[misc]
+        row["themes"] = [*row["themes"], "grooming"]
     data = write_jsonl(tmp_path / "data.jsonl", rows)
     config = _config(tmp_path, tiny_encoder, data, taxonomy=str(tmp_path / "themes.yaml"), optimizer={"epochs": 1})
     artifact = train(prepare(load_config(config)), tmp_path / "five")

@@ -108,8 +108,10 @@ def _judgements(kind: str, row: Row, where: str, options: Options) -> list[Judge
         return Left(where, str(error), broken=True)
     except (AttributeError, KeyError, TypeError) as error:
         return Left(where, f"not a row of {kind} ({type(error).__name__}: {error})", broken=True)
-    if isinstance(said, str) or not said:
-        return Left(where, said or "not labelled yet")
+    if isinstance(said, str):
+        return Left(where, said)
+    if not said:
+        return Left(where, "not labelled yet")
     title, lang, story, name = (first(sources, COLUMNS[column]) for column in ("title", "lang", "story", "id"))
     return [
         Judgement(

@@ -61,7 +61,7 @@ def find_suspects(classifier: ThemeClassifier, items: Sequence[Item]) -> list[Su
             f"{'labelled' if truth[i, k] else 'not labelled'} {keys[k]}, score {scores[i, k]:.0%}" for k in doubtful
         ]
         own = {key: round(float(p), 4) for key, p in zip(keys, scores[i], strict=True)}
-        found.append(Suspect(items[i], float(quality[i]), own, "; ".join(said)))
+        found.append(Suspect(items[int(i)], float(quality[i]), own, "; ".join(said)))
     return found
 
 

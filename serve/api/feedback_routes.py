@@ -57,12 +57,10 @@ def feedback_router(service: Service) -> APIRouter:
 
 
 def _check(sent: FeedbackIn, known: frozenset[str]) -> None:
-    """Refuse themes that the taxonomy does not have, and words that say nothing."""
-    for name, keys in (("themes", sent.themes or ()), ("verdicts", sent.verdicts or ())):
+    """Refuse themes that the taxonomy does not have."""
+    for name, keys in (("themes", sent.themes), ("verdicts", sent.verdicts)):
         if not known.issuperset(keys):
             raise ProblemError(422, "unknown_theme", "not a theme of GET /v1/themes", where=name)
-    if sent.verdicts is None and sent.themes is None and sent.note is None:
-        raise ProblemError(422, "invalid", "give verdicts, themes or a note")
 
 
 async def _feedback(service: Service, sent: FeedbackIn, request: Request) -> Feedback:
@@ -82,8 +80,8 @@ async def _feedback(service: Service, sent: FeedbackIn, request: Request) -> Fee
     return Feedback(
         text=article.text, title=article.title, consent=sent.consent, language=article.language or language,
         model_name=name, model_version=version, taxonomy=taxonomy, scores=dict(scores), decisions=decisions,
-        verdicts=sent.verdicts or {}, themes=None if sent.themes is None else tuple(sent.themes),
-        note=sent.note or "", article_id=article.id, user=user_of(request.scope),
+        verdicts=sent.verdicts, themes=sent.listed,
+        note=sent.note, article_id=article.id, user=user_of(request.scope),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from serve.api.metrics import Metrics
 from serve.api.problems import ClientGoneError, ProblemError, http_problem, internal_problem
 from serve.api.scope import (
     PROBES,
+    TAKES_JSON,
     App,
     Receive,
     Scope,
@@ -89,7 +90,7 @@ class Front:
         app = self._api if api else self._demo
         if app is None:
             raise http_problem(404)
-        if api and scope["method"] == "POST":
+        if scope["method"] == "POST" and scope["path"] in TAKES_JSON:
             _check_type(headers)
         client = f"{'api' if api else 'demo'} {user_of(scope) or address_of(scope)}"
         with self.admission.enter(client) as ticket:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from model.errors import InputError
 from model.text import Article
 from serve.api.limits import MAX_ARTICLES, MAX_TEXT, MAX_TITLE
 
@@ -14,10 +15,28 @@ LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$", description="ISO 639
 ThemeKey = Annotated[str, Field(min_length=1, max_length=100, description="Key of a theme", examples=["sextortion"])]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 DecisionName = Literal["match", "review", "none"]
+_MOST_KEYS = 200
+
+
+def _few(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > _MOST_KEYS:
+        raise ValueError(f"more than {_MOST_KEYS} themes")
+    return value
+
+
+_Few = BeforeValidator(_few)
 
 
 class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known(cls, value: Any) -> Any:
+        # before pydantic does, which would build an error for each of a million keys
+        if isinstance(value, dict) and not value.keys() <= cls.model_fields.keys():
+            raise ValueError(f"unknown field; there are: {', '.join(cls.model_fields)}")
+        return value
 
 
 class ArticleIn(_Sent):
@@ -33,8 +52,10 @@ class ArticleIn(_Sent):
     @field_validator("text")
     @classmethod
     def _not_blank(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("the text is empty")
+        try:
+            Article(text)
+        except InputError as error:
+            raise ValueError(error.what) from None
         return text
 
     def article(self) -> Article:
@@ -73,8 +94,8 @@ class ResultIn(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     language: str = Field(max_length=20, pattern="^[A-Za-z-]*$")
-    scores: dict[ThemeKey, Share] = Field(max_length=200)
-    decisions: dict[ThemeKey, DecisionName] = Field(max_length=200)
+    scores: Annotated[dict[ThemeKey, Share], _Few] = Field(max_length=_MOST_KEYS)
+    decisions: Annotated[dict[ThemeKey, DecisionName], _Few] = Field(max_length=_MOST_KEYS)
     model: ModelName
     taxonomy: str = Field(max_length=200)
 
@@ -90,12 +111,23 @@ class FeedbackIn(_Sent):
     )
 
     article: ArticleIn
-    verdicts: dict[ThemeKey, bool] | None = Field(
-        None, min_length=1, max_length=200, description="For each theme judged: whether the article reports on it"
+    verdicts: Annotated[dict[ThemeKey, bool], _Few] = Field(
+        {}, min_length=1, max_length=_MOST_KEYS, description="For each theme judged: whether the article reports on it"
     )
-    themes: list[ThemeKey] | None = Field(
-        None, max_length=200, description="All themes that the article reports on; an empty list for none"
+    themes: list[ThemeKey] = Field(
+        [], max_length=_MOST_KEYS, description="All themes that the article reports on; an empty list for none"
     )
-    note: str | None = Field(None, max_length=2_000)
+    note: str = Field("", min_length=1, max_length=2_000)
     consent: bool = Field(False, description="Whether text and title may be kept, and learnt from")
     result: ResultIn | None = Field(None, description="The answer spoken about; without it the article is read again")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> FeedbackIn:
+        if not self.model_fields_set & {"verdicts", "themes", "note"}:
+            raise ValueError("give verdicts, themes or a note")
+        return self
+
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """The full list of themes, where one was given."""
+        return tuple(self.themes) if "themes" in self.model_fields_set else None

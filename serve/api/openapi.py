@@ -46,12 +46,8 @@ def describe_themes(app: FastAPI, themes: tuple[str, ...]) -> None:
         if app.openapi_schema is None:
             schema = plain()
             fields = schema["components"]["schemas"]["FeedbackIn"]["properties"]
-            for kind in fields["themes"]["anyOf"]:
-                if kind["type"] == "array":
-                    kind["items"] = {"type": "string", "enum": list(themes)}
-            for kind in fields["verdicts"]["anyOf"]:
-                if kind["type"] == "object":
-                    kind["propertyNames"] = {"enum": list(themes)}
+            fields["themes"]["items"] = {"type": "string", "enum": list(themes)}
+            fields["verdicts"]["propertyNames"] = {"enum": list(themes)}
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]

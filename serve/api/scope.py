@@ -13,6 +13,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _USER = "themewatch.user"
 _API_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics", "/openapi.json"})
+TAKES_JSON = frozenset({"/v1/classify", "/v1/feedback"})
 PROBES = frozenset({"/healthz", "/readyz"})  # open to all, at any time: they say nothing
 
 

@@ -140,6 +140,8 @@ def _remote(url: str, forced: Format | None) -> list[Input]:
         raise InputError(f"cannot be reached: {reason(error)}", where=shown) from error
     if not paths:
         raise InputError("nothing there", where=shown)
+    if paths == [path]:
+        return [_known(shown, path, forced, fs)]
     return [_known(_without_password(fs.unstrip_protocol(p)), p, forced, fs) for p in paths]
 
 

@@ -23,6 +23,7 @@ class Meter:
         self.articles, self.tokens = 0.0, 0
         self._console, self._total = console, total
         self._started = self._told = time.monotonic()
+        self._begun = False
         self._position = 0
         self._waiting = (0.0, 0, 0.0)  # articles of the chunks under way, bytes at their end, articles before them
         self._bar = Progress(
@@ -40,6 +41,7 @@ class Meter:
 
     def begin(self) -> None:
         """Start the clock: what came before was loading."""
+        self._begun = True
         self._started = self._told = time.monotonic()
 
     def tick(self, articles: float, tokens: int) -> None:
@@ -58,6 +60,8 @@ class Meter:
         self._show()
 
     def _show(self) -> None:
+        if not self._begun:
+            return
         seconds = max(self.seconds, 1e-3)
         speed = f"{self.articles / seconds:,.1f} articles/s · {self.tokens / seconds:,.0f} tokens/s"
         articles, end, before = self._waiting

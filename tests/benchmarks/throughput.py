@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ from training.config import CORPUS
 from training.data import read_items
 
 GENERAL = Path(__file__).parents[3] / "shared" / "data" / "general_news_dev.jsonl"
-XLMR_BASE = {
+XLMR_BASE: dict[str, Any] = {
     "vocab_size": 250_002, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
     "intermediate_size": 3072, "max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1,
     "num_labels": 4,
