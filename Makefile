@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 EXAMPLES := serve/examples/*.txt
 
-.PHONY: run test lint demo clean slow
+.PHONY: run test lint demo clean gate slow
 
 run: $(VENV)/.run
 	$(BIN)/themewatch classify $(EXAMPLES)
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -m "not slow"
+
+gate: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow tests/test_gate.py
 
 slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow

@@ -6,7 +6,6 @@ name of the one that serves.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
@@ -14,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from filelock import FileLock
 from platformdirs import user_data_path
 
 from model.artifact import Artifact
-from model.cache import progress
 from model.errors import ArtifactError
+from model.journal import append_journal, read_journal
 from model.layout import LAYOUT
 
 VARIABLE = "THEMEWATCH_REGISTRY"
@@ -157,26 +155,11 @@ class Registry:
 
     def journal(self) -> list[dict[str, Any]]:
         """What happened, oldest first; a line cut off by a crash is named on standard error and passed over."""
-        rows: list[dict[str, Any]] = []
-        file = self.folder / "journal.jsonl"
-        for number, line in enumerate(file.read_text("utf-8").splitlines() if file.is_file() else (), 1):
-            try:
-                rows.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
-                progress(f"{file}:{number}: damaged line passed over")
-        return rows
+        return read_journal(self.folder / "journal.jsonl")
 
     def note(self, action: str, name: str, **facts: Any) -> None:
         """Add a line to the journal: who, when (UTC), what, which model, and ``facts``."""
-        about = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "who": _who()}
-        line = json.dumps({**about, "action": action, "model": name, **facts}, ensure_ascii=False)
-        with (self.folder / "journal.jsonl").open("a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else f"\n{line}"
-            file.write(f"{line}\n".encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(file.fileno())
+        append_journal(self.folder / "journal.jsonl", {"action": action, "model": name, **facts})
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -216,10 +199,3 @@ def _copy(artifact: Artifact, target: Path) -> None:
 
 def _plain(name: str) -> bool:
     return not name.startswith(".")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user often has no name
-        return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"

@@ -47,19 +47,37 @@ def test_page_and_api_share_a_port(client: TestClient) -> None:
     assert_error(client.get("/v1/config"), 404)
 
 
-def test_reading_a_text_goes_through_the_queue(client: TestClient, service: Service) -> None:
-    before = service.metrics.text()
-    function = next(d["id"] for d in client.get("/config").json()["dependencies"] if d["targets"][0][1] == "click")
-    sent = {"data": [THEMED], "fn_index": function, "session_hash": "abc123", "event_data": None}
+def press_read(client: TestClient, data: list[object], element: str = "read") -> str:
+    """What the page's own script does on a click; gives the events it gets."""
+    config = client.get("/config").json()
+    button = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "read")
+    clicks = [d for d in config["dependencies"] if d["targets"] and d["targets"][0][1] == "click"]
+    chosen = next(d["id"] for d in clicks if (d["targets"][0][0] == button) == (element == "read"))
+    sent = {"data": data, "fn_index": chosen, "session_hash": f"s{chosen}", "event_data": None}
     assert client.post("/gradio_api/queue/join", json=sent).status_code == 200
-    with client.stream("GET", "/gradio_api/queue/data?session_hash=abc123") as answer:
-        told = ""
+    told = ""
+    with client.stream("GET", f"/gradio_api/queue/data?session_hash=s{chosen}") as answer:
         for line in answer.iter_lines():
             told += line
             if "process_completed" in line:
                 break
-    assert "data-decision='match'" in told or 'data-decision=\\"match\\"' in told
+    return told
+
+
+def test_reading_a_text_goes_through_the_queue(client: TestClient, service: Service) -> None:
+    before = service.metrics.text()
+    told = press_read(client, [THEMED])
+    assert "data-decision='match'" in told
     assert before != service.metrics.text()
+
+
+def test_wrong_calls_of_the_page_print_no_text(
+    client: TestClient, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    told = press_read(client, ["unspeakable"], "examples")
+    assert '"success":false' in told
+    assert "unspeakable" not in told + "".join(capfd.readouterr()) + caplog.text
+    assert "ComponentProcessingError at" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def spoken_rows(count: int, seed: int) -> list[dict[str, object]]:
         themes = [key for key in KEYS if rng.random() < 0.25]
         own = {key: WORDS[key].split()[3 * (i % 2) :][:3] for key in themes}
         sentences = [
-            " ".join(rng.choices(PLAIN.split(), k=6) + rng.choices(own.get(key, ["rain"]), k=4)) + "."
+            " ".join(rng.choices(PLAIN.split(), k=6) + rng.choices(own.get(key, PLAIN.split()), k=4)) + "."
             for key in [*themes, "", "", ""]
         ]
         rng.shuffle(sentences)

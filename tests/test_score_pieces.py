@@ -84,7 +84,7 @@ def test_quotes_out_of_order_do_not_swallow_rows(tmp_path: Path) -> None:
     rng = random.Random(5)
     for _ in range(60):
         lines = [f'{i},"good {i}"' for i in range(20)]
-        bad = sorted(rng.sample(range(20), 3))
+        bad = sorted(rng.sample(range(0, 20, 2), 3))  # two unclosed quotes in a row would make one good record
         for at in bad:
             lines[at] = rng.choice([f'{at},"open', f'{at},"a"b', f'{at},"', f'"{at},x,"y'])
         found = rows_of(tmp_path / "a.csv", ("n,text\n" + "\n".join(lines)).encode())

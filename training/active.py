@@ -34,7 +34,7 @@ class Choice:
         item = self.item
         about = {"id": item.id, "story": item.story, "lang": item.lang or self.result.language, "title": item.title}
         scores = {key: round(score, 4) for key, score in self.result.scores.items()}
-        return {**item.extra, **about, "text": item.text, "scores": scores, "reason": self.reason}
+        return {**about, "text": item.text, **item.extra, "scores": scores, "reason": self.reason}
 
 
 def choose(classifier: ThemeClassifier, pool: Sequence[Item], count: int, known: Sequence[Item] = ()) -> list[Choice]:

@@ -29,8 +29,8 @@ class Suspect:
         """The article with its label as given, for another look."""
         item = self.item
         return {
-            **item.extra, "id": item.id, "story": item.story, "lang": item.lang, "title": item.title, "text": item.text,
-            "themes": list(item.themes), "scores": self.scores, "quality": round(self.quality, 4),
+            "id": item.id, "story": item.story, "lang": item.lang, "title": item.title, "text": item.text,
+            "themes": list(item.themes), **item.extra, "scores": self.scores, "quality": round(self.quality, 4),
             "reason": self.reason,
         }  # fmt: skip
 

@@ -31,7 +31,6 @@ from serve.api.scope import (
 ACCESS = logging.getLogger("themewatch.access")
 LOG = logging.getLogger("themewatch.serve")
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_GONE = 499  # nginx's status for a client that left
 
 
 class Front:
@@ -70,7 +69,7 @@ class Front:
         except ProblemError as problem:
             await exchange.refuse(scope, receive, problem)
         except ClientGoneError:
-            exchange.status = _GONE
+            exchange.status = ClientGoneError.STATUS
         except Exception as error:
             LOG.error("%s", told(error))
             if not exchange.started:

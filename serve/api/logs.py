@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, SimpleNamespace, TracebackType
 
 _FRAMES = 6  # innermost ones told
 
@@ -30,6 +31,19 @@ def told(error: BaseException) -> str:
         frames.append(f"{Path(code.co_filename).name}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
     return f"{type(error).__name__} at {' < '.join(reversed(frames[-6:])) or 'unknown'}"
+
+
+def quiet(*modules: ModuleType) -> None:
+    """Make libraries that print tracebacks themselves log them our way: their messages quote what was sent."""
+
+    def print_exc(*_: object, **__: object) -> None:
+        error = sys.exception()
+        if error is not None:
+            logging.getLogger("themewatch.serve").error("%s", told(error))
+
+    for module in modules:
+        if hasattr(module, "traceback"):
+            vars(module)["traceback"] = SimpleNamespace(print_exc=print_exc, format_exc=lambda: "")
 
 
 def set_up(level: int = logging.INFO) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from concurrent.futures import CancelledError
 
 import gradio as gr
+import gradio.queueing
+import gradio.route_utils
+import gradio.routes
 from fastapi import FastAPI
 
 from model.classifier import ThemeClassifier
@@ -13,6 +16,7 @@ from model.errors import InputError
 from model.result import Result
 from model.text import Article
 from serve.api.limits import MAX_TEXT
+from serve.api.logs import quiet
 from serve.api.problems import http_problem
 from serve.api.scope import Receive, Scope, Send
 from serve.api.scoring import BusyError, UnreadableError
@@ -66,6 +70,7 @@ class Page:
         uploads = any(isinstance(block, (gr.File, gr.UploadButton)) for block in page.blocks.values())
         closed = _CLOSED if uploads else _CLOSED + _UPLOAD
         self._closed = (*(f"/gradio_api/{name}" for name in closed), "/monitoring", "/login", "/token")
+        quiet(gradio.queueing, gradio.route_utils, gradio.routes)
         self._site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         page.queue(max_size=_WAITING, default_concurrency_limit=_EVENTS, api_open=False)
         gr.mount_gradio_app(

@@ -56,7 +56,9 @@ class ProblemError(Exception):
 
 
 class ClientGoneError(Exception):
-    """Nobody waits for the answer any more."""
+    """Nobody waits for the answer any more; in logs and metrics, nginx's status for that."""
+
+    STATUS = 499
 
 
 def internal_problem() -> ProblemError:
@@ -112,6 +114,9 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, ThemewatchError)
         return ProblemError(503, "unavailable", error.what, retry_after=5).response()
 
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=ClientGoneError.STATUS)
+
     async def unexpected(_request: Request, _error: Exception) -> Response:
         return internal_problem().response()
 
@@ -119,4 +124,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(ProblemError, problem)
     app.add_exception_handler(ThemewatchError, ours)
+    app.add_exception_handler(ClientGoneError, gone)
     app.add_exception_handler(Exception, unexpected)

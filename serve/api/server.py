@@ -20,6 +20,7 @@ from serve.api.problems import http_problem
 from serve.api.scope import App
 
 _SILENCE = 20  # seconds that a connection may stay open without any request
+_LINGER = 2  # seconds to read on after a refusal: closing at once could take it from the client again
 _SWITCH = 0.001  # seconds a thread may keep the interpreter from the event loop
 
 
@@ -78,6 +79,7 @@ class _Protocol(H11Protocol):
     """Adds what uvicorn lacks: our error shape for what is no HTTP, and an end to silent connections."""
 
     _silence: asyncio.TimerHandle | None = None
+    _refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -99,5 +101,12 @@ class _Protocol(H11Protocol):
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
+        self._refused = True
         self.transport.write(head.encode("ascii") + body)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            super().data_received(data)
