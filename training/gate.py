@@ -39,8 +39,9 @@ def gate_figures(classifier: ThemeClassifier) -> dict[str, float]:
 
 
 def below(figures: dict[str, float], floors: dict[str, float]) -> list[str]:
-    """What falls short, in words."""
-    return [f"{n} {figures[n]:.3f} is below its floor {low:.3f}" for n, low in floors.items() if figures[n] < low]
+    """What falls short, in words; floors of figures that were not measured are left alone."""
+    known = {name: low for name, low in floors.items() if name in figures}
+    return [f"{n} {figures[n]:.3f} is below its floor {low:.3f}" for n, low in known.items() if figures[n] < low]
 
 
 def write_floors(figures: dict[str, float], allow_lower: bool) -> list[str]:
@@ -50,7 +51,7 @@ def write_floors(figures: dict[str, float], allow_lower: bool) -> list[str]:
     lowered = [f"{n}: {old[n]} to {v}" for n, v in new.items() if n in old and v < old[n]]
     if lowered and not allow_lower:
         return lowered
-    FLOORS.write_text(json.dumps(new, indent=1) + "\n", "utf-8")
+    FLOORS.write_text(json.dumps({**old, **new}, indent=1) + "\n", "utf-8")
     return []
 
 
