@@ -13,6 +13,7 @@ from schemathesis.engine import Status, events, from_schema
 from model.classifier import ThemeClassifier
 from serve.api.app import create_app
 from serve.api.front import OWN_NAMES
+from serve.api.limits import Limits
 from tests.api_tools import service_on
 
 
@@ -37,7 +38,7 @@ def broken(schema: Any, examples: int) -> list[str]:
             found += failures(event.recorder)
         elif isinstance(event, events.NonFatalError | events.FatalError):
             found.append(repr(event))
-    assert sent > 20 * examples, f"only {sent} requests were sent"
+    assert sent > 200, f"only {sent} requests were sent"
     return found
 
 
@@ -46,6 +47,8 @@ def failures(recorder: Any) -> list[str]:
     found = []
     for name, checks in recorder.checks.items():
         case, answer = recorder.cases[name].value, recorder.interactions[name].response
+        if answer and answer.status_code == 413 and len(answer.request.body or b"") > Limits().body:
+            continue  # a schema cannot say how long a body may be
         told = f"{answer.status_code} {answer.text[:200]}" if answer else "no answer"
         found += [
             f"{recorder.label} {check.name}: {case.query!r:.100} {case.headers!r:.100} {case.body!r:.400} -> {told}"
@@ -56,11 +59,11 @@ def failures(recorder: Any) -> list[str]:
 
 
 def test_contract(schema: Any) -> None:
-    found = broken(schema, 12)
+    found = broken(schema, 8)
     assert not found, "\n\n".join(found)
 
 
 @pytest.mark.slow
 def test_contract_at_length(schema: Any) -> None:
-    found = broken(schema, 200)
+    found = broken(schema, 500)
     assert not found, "\n\n".join(found)

@@ -61,7 +61,7 @@ def test_requests_take_turns(queue: ScoringQueue, held: HeldClassifier) -> None:
     assert all(len(batch) <= BATCH_ARTICLES for batch in held.batches)
 
 
-def test_a_batch_ends_when_its_windows_are_many(queue: ScoringQueue, held: HeldClassifier) -> None:
+def test_a_batch_ends_when_its_tokens_are_many(queue: ScoringQueue, held: HeldClassifier) -> None:
     occupy(queue, held)
     future = queue.submit(jobs("long", 12, f"{PLAIN} " * 200))
     held.open.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ import httpx
 import pytest
 
 from model.artifact import Artifact
+from serve.api.logs import PlainFormatter
 from tests.api_tools import PLAIN, RealServer, assert_error
 
 JSON = {"content-type": "application/json"}
@@ -111,6 +113,16 @@ def test_the_log_holds_nothing_of_a_request(server: RealServer) -> None:
     assert re.search(r"themewatch.access 127.0.0.1 POST /v1/classify 422 \d", log)
     assert re.search(r"themewatch.access 127.0.0.1 POST other 404 \d", log)
     assert "unspeakable" not in log
+
+
+def test_tracebacks_are_logged_without_their_messages() -> None:
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, None)
+    try:
+        raise ValueError("unspeakable")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    told = PlainFormatter("%(message)s").format(record)
+    assert re.fullmatch(r"failed\nValueError at test_api_server.py:\d+ test_tracebacks_\w+", told)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -23,7 +23,7 @@ from serve.score.inputs import Input, expand
 from serve.score.near import NearIndex, shingles
 from serve.score.progress import Meter
 from serve.score.rows import Columns, Rejected, Row
-from serve.score.scorer import _Metered
+from serve.score.scorer import Metered
 from serve.score.sinks import safe_cell
 from serve.score.sources import read_rows
 
@@ -181,7 +181,7 @@ def test_windows_reach_the_engine_by_length_and_come_back_in_order() -> None:
     rng = random.Random(1)
     windows = [[rng.randrange(1000)] * rng.randrange(1, 512) for _ in range(400)]
     engine, ticks = Echo(), []
-    metered = _Metered(engine, lambda articles, tokens: ticks.append((articles, tokens)))
+    metered = Metered(engine, lambda articles, tokens: ticks.append((articles, tokens)))
     metered.expect(200, sum(map(len, windows)))
     out = metered.token_scores(windows)
     assert [[int(x) for x in scores[:, 0]] for scores in out] == windows
@@ -226,7 +226,7 @@ def test_a_broken_article_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> 
 
     scorer = Scorer.__new__(Scorer)
     monkeypatch.setattr(scorer, "_classifier", Classifier(), raising=False)
-    monkeypatch.setattr(scorer, "_engine", _Metered.__new__(_Metered), raising=False)
+    monkeypatch.setattr(scorer, "_engine", Metered.__new__(Metered), raising=False)
     monkeypatch.setattr(scorer, "_explain", False, raising=False)
     assert scorer.score([Article("a"), Article("b")]) == ["cannot be scored (RuntimeError: odd)", "no readable text"]
 

@@ -15,8 +15,11 @@ import pytest
 from filelock import FileLock
 
 from model.artifact import Artifact
+from model.text import Article
+from model.windows import Encoded
 from tests.conftest import ROOT
 from tests.test_score import Done, articles, read_rows, rejected, score, write_rows
+from tests.test_score_errors import failing
 
 THEMEWATCH = str(Path(sys.executable).with_name("themewatch"))
 PEAK = """
@@ -98,15 +101,14 @@ def test_killed_three_times(tiny_artifact: Artifact, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl.zst"])
 def test_killed_twenty_times(suffix: str, tiny_artifact: Artifact, tmp_path: Path) -> None:
-    kill_at_random(tmp_path, tiny_artifact, 20, 4000, suffix)
+    kill_at_random(tmp_path, tiny_artifact, 20, 1500, suffix)
 
 
 def stopped(arguments: list[str], parts: int) -> Done:
     """A run in this process that a full disk stops after so many parts."""
-    from tests.test_score import failing
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("serve.score.files.os.fsync", failing(2 * parts + 2, OSError(28, "No space left on device")))
         done = score(*arguments)
@@ -198,6 +200,37 @@ def test_another_model_is_refused(unfinished: list[str], tiny_artifact: Artifact
     assert "journal.json: damaged" in score(*unfinished, "--resume").told
 
 
+def test_stopped_by_hand(tiny_artifact: Artifact, tmp_path: Path) -> None:
+    from model.windows import Windower
+
+    arguments = command(mixed_input(tmp_path, 60), tmp_path / "out.jsonl", tiny_artifact)
+    calls = iter(range(10**6))
+    encode = Windower.encode
+
+    def interrupted(self: Windower, article: Article, language: str = "") -> Encoded:
+        if next(calls) == 40:
+            raise KeyboardInterrupt
+        return encode(self, article, language)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Windower, "encode", interrupted)
+        done = score(*arguments)
+    assert done.code == 130
+    assert done.told == "themewatch: stopped; the same command with --resume goes on\n"
+    assert list((tmp_path / "out.jsonl.parts").glob("part-*.arrow"))
+    assert score(*arguments, "--resume").code == 3
+    assert len(read_rows(tmp_path / "out.jsonl")) == 92
+
+
+def test_what_others_keep_in_the_folder_stays(tiny_artifact: Artifact, tmp_path: Path) -> None:
+    given = write_rows(tmp_path / "in.jsonl", articles(3))
+    parts = tmp_path / "out.csv.parts"
+    parts.mkdir()
+    (parts / "mine.txt").write_text("mine")
+    assert score(given, "-o", tmp_path / "out.csv", "--overwrite", "--model", tiny_artifact.folder).code == 0
+    assert [path.name for path in parts.iterdir()] == ["mine.txt"]
+
+
 def test_killed_while_clearing_up(tiny_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = mixed_input(tmp_path, 40)
     arguments = command(inputs, tmp_path / "out.csv", tiny_artifact)
@@ -251,8 +284,6 @@ def test_standard_input_can_be_resumed(tiny_artifact: Artifact, tmp_path: Path) 
         "--model",
         tiny_artifact.folder,
     ]
-    from tests.test_score import failing
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("serve.score.files.os.fsync", failing(8, OSError(28, "No space left on device")))
         assert score(*arguments, stdin=data).code == 2
@@ -281,26 +312,43 @@ def test_workers_tell_of_errors_and_leave_with_their_parent(tiny_artifact: Artif
     assert b"no engine 'nonsense'" in done.stderr
     many = write_rows(tmp_path / "many.jsonl", articles(30_000))
     arguments[0] = many
-    process = subprocess.Popen([THEMEWATCH, "score", *map(str, arguments)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([THEMEWATCH, "score", *map(str, arguments)], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("out.csv.parts/part-*.arrow")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    children = _children(process.pid)
+    workers = _workers(process.pid)
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)  # as the kernel does when memory runs out
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 2, told
+    assert b"a worker process died" in told.splitlines()[-1]
+    assert not _running(workers)
+    process = subprocess.Popen([THEMEWATCH, "score", *map(str, arguments), "--resume"], stderr=subprocess.DEVNULL)
+    while len(workers := _workers(process.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
     process.kill()
     process.wait()
-    assert len(children) >= 2
-    while any(Path(f"/proc/{pid}/fd/0").exists() for pid in children) and time.monotonic() < deadline:
+    assert len(workers) == 2
+    while _running(workers) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not [pid for pid in children if Path(f"/proc/{pid}/fd/0").exists()]
+    assert not _running(workers)
 
 
-def _children(pid: int) -> list[int]:
-    return [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
+def _workers(pid: int) -> list[int]:
+    """The worker processes of a run (multiprocessing has a helper beside them)."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def _running(pids: list[int]) -> list[int]:
+    """Those that still run; a dead process that nobody waited for has no command line."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 def test_memory_does_not_grow_with_the_file(tiny_artifact: Artifact, tmp_path: Path) -> None:
     peaks = []
     for count in (10_000, 100_000):

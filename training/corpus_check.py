@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from model.taxonomy import Taxonomy
 from training.check import check_files
 from training.config import CORPUS
 from training.data import Item
+from training.plan import draw_all
 
 UNSPACED = ("zh", "ja", "th", "km", "my")
 _CHARS_PER_WORD, _SLACK_LOW, _SLACK_HIGH = 2.5, 0.85, 1.2
@@ -97,13 +97,13 @@ def agreement(items: Sequence[Item], second: Path, keys: Sequence[str]) -> str:
 
 def check_corpus(corpus: Path, taxonomy: Taxonomy) -> tuple[list[str], list[str]]:
     """Failures, and the report's other lines."""
-    grid = yaml.safe_load((corpus / "plan" / "grid.yaml").read_text("utf-8"))
+    _, lengths_planned = draw_all(corpus / "plan")
     plan = [json.loads(line) for line in (corpus / "plan" / "plan.jsonl").open(encoding="utf-8")]
     report = check_files([corpus], taxonomy.keys)
     items = report.items
     failures = [str(row) for row in report.bad]
     failures += [f"planned but not written: {row['id']}" for row in plan if row["id"] not in {i.id for i in items}]
-    failures += [f"{i.id}: {w}" for i in items if (w := _wrong_length(i, grid))]
+    failures += [f"{i.id}: {w}" for i in items if (w := _wrong_length(i, lengths_planned))]
     failures += [f"{i.id}: holds a {name}" for i in items for name, p in BANNED.items() if p.search(i.text)]
     failures += [f"{a.id} and {b.id} are nearly the same text" for a, b in report.duplicates if a.story != b.story]
     cues = strongest_cues(items, taxonomy.keys)
@@ -124,10 +124,10 @@ def check_corpus(corpus: Path, taxonomy: Taxonomy) -> tuple[list[str], list[str]
     return failures, lines
 
 
-def _wrong_length(item: Item, grid: dict[str, Any]) -> str:
+def _wrong_length(item: Item, planned: dict[str, Any]) -> str:
     if item.extra["kind"] == "noise":
         return ""
-    low, high = grid["length_classes"][item.extra["length_class"]]["words"]
+    low, high = planned[item.extra["length_class"]]["words"]
     count = words(item)
     inside = low * _SLACK_LOW <= count <= high * _SLACK_HIGH
     return "" if inside else f"{count:.0f} words, its class wants {low}-{high}"

@@ -1,6 +1,7 @@
 """Draw the corpus plan: every assignment is fixed by a seed before anything is written.
 
-``python -m training.plan`` writes ``training/corpus/plan/plan.jsonl`` from ``grid.yaml``;
+``python -m training.plan`` writes ``training/corpus/plan/plan.jsonl`` from ``grid.yaml`` and the later waves
+(``wave*.yaml``: keys that replace those of the grid; ids go on where the last wave stopped);
 ``python -m training.plan --briefs DIR`` also renders one writer's brief per language unit.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,11 @@ def _kinds(
     return items
 
 
-def draw(grid: dict[str, Any]) -> list[dict[str, Any]]:
-    """The whole plan: one dict per item, deterministic in ``grid["seed"]``."""
+def draw(grid: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """One wave: one dict per item, deterministic in ``grid["seed"]``; ids and units go on after those ``before``."""
     plan: list[dict[str, Any]] = []
+    numbers = Counter(row["lang"] for row in before)
+    drawn = {row["lang"]: row["unit"] for row in before}
     languages = {**grid["units"], **dict.fromkeys(grid["unseen"], 1)}
     for lang, units in languages.items():
         rng = random.Random(f"{grid['seed']}:{lang}")
@@ -69,8 +73,8 @@ def draw(grid: dict[str, Any]) -> list[dict[str, Any]]:
         naming, forms = _cycle(rng, grid["naming"]), _cycle(rng, grid["forms"])
         noises, places = _cycle(rng, grid["noise_kinds"]), _cycle(rng, grid["places"][lang])
         lengths = _length_cycle(rng, grid["length_classes"])
-        number = 0
-        for unit in range(1, units + 1):
+        number, first = numbers[lang], drawn.get(lang, 0) + 1
+        for unit in range(first, first + units):
             quotas = grid["unseen_quotas" if lang in grid["unseen"] else "quotas"]
             for item in _kinds(rng, grid, quotas, decks):
                 number += 1
@@ -90,6 +94,17 @@ def draw(grid: dict[str, Any]) -> list[dict[str, Any]]:
     return plan
 
 
+def draw_all(folder: Path = PLAN_DIR) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The whole plan, wave after wave, and the length classes of all waves."""
+    grid = yaml.safe_load((folder / "grid.yaml").read_text("utf-8"))
+    plan, lengths = draw(grid), dict(grid["length_classes"])
+    for file in sorted(folder.glob("wave*.yaml")):
+        wave = grid | yaml.safe_load(file.read_text("utf-8"))
+        lengths |= wave["length_classes"]
+        plan += draw(wave, plan)
+    return plan, lengths
+
+
 def _add_shared_stories(plan: list[dict[str, Any]], grid: dict[str, Any]) -> None:
     """Turn one fitting item of each language of a shared story into a telling of it."""
     for story in grid["shared_stories"]:
@@ -106,11 +121,11 @@ def _add_shared_stories(plan: list[dict[str, Any]], grid: dict[str, Any]) -> Non
                     break
 
 
-def brief(rows: list[dict[str, Any]], grid: dict[str, Any]) -> str:
+def brief(rows: list[dict[str, Any]], lengths: dict[str, Any]) -> str:
     """Assignments of one unit as a writer reads them."""
     out = []
     for row in rows:
-        low, high = grid["length_classes"][row["length_class"]]["words"]
+        low, high = lengths[row["length_class"]]["words"]
         label = ", ".join(row["themes"]) or "NONE" + (f" (close to {row['near']}, but not it)" if "near" in row else "")
         out.append(f"### {row['id']}  [{row['kind']}]  themes: {label}")
         out.append(f"subject: {row['subject']}")
@@ -134,8 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--briefs", type=Path, help="folder for one brief per language unit")
     args = parser.parse_args()
-    grid = yaml.safe_load((PLAN_DIR / "grid.yaml").read_text("utf-8"))
-    plan = draw(grid)
+    plan, lengths = draw_all()
     with (PLAN_DIR / "plan.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in plan)
     print(f"{len(plan)} assignments in {len({r['lang'] for r in plan})} languages")
@@ -143,7 +157,7 @@ def main() -> None:
         args.briefs.mkdir(parents=True, exist_ok=True)
         for lang, unit in dict.fromkeys((r["lang"], r["unit"]) for r in plan):
             rows = [r for r in plan if (r["lang"], r["unit"]) == (lang, unit)]
-            (args.briefs / f"{lang}-{unit}.md").write_text(brief(rows, grid), "utf-8")
+            (args.briefs / f"{lang}-{unit}.md").write_text(brief(rows, lengths), "utf-8")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
+from typing import Any
 
 import gradio as gr
 import gradio.queueing
@@ -27,6 +29,11 @@ _WAITING = 64
 # Parts of Gradio that fetch from other servers, edit or watch the app; prefixes below /gradio_api/.
 _CLOSED = ("proxy=", "run-history", "vibe-edit", "undo-vibe-edit", "process_recording", "dev/", "stream/")
 _UPLOAD = ("upload", "file")
+# Texts stay here: no history, no statistics, no errors shown. Gradio's versions know not all of these.
+_MOUNTED: dict[str, Any] = {
+    "show_error": False, "run_history": False, "ssr_mode": False, "mcp_server": False, "enable_monitoring": False,
+    "pwa": False, "footer_links": [],
+}  # fmt: skip
 
 
 class QueuedClassifier(ThemeClassifier):
@@ -73,10 +80,8 @@ class Page:
         quiet(gradio.queueing, gradio.route_utils, gradio.routes)
         self._site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         page.queue(max_size=_WAITING, default_concurrency_limit=_EVENTS, api_open=False)
-        gr.mount_gradio_app(
-            self._site, page, path="/", show_error=False, run_history=False, ssr_mode=False, mcp_server=False,
-            enable_monitoring=False, pwa=False, footer_links=[],
-        )  # fmt: skip
+        known = inspect.signature(gr.mount_gradio_app).parameters
+        gr.mount_gradio_app(self._site, page, path="/", **{k: v for k, v in _MOUNTED.items() if k in known})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(self._closed):

@@ -18,6 +18,7 @@ from serve.api.scoring import BusyError, ScoringQueue, UnreadableError
 from serve.feedback.store import FeedbackStore
 
 _STORE_THREADS = 4  # writers wait for one disk anyway
+_PATIENCE = 0.75  # of the time a request may wait: estimates err, and a late refusal helps nobody
 Receive = Callable[[], Awaitable[Any]]
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Service:
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.scoring = ScoringQueue(
-            classifier, capacity=self.limits.queue, patience=self.limits.wait, observe=self.metrics.batch
+            classifier, capacity=self.limits.queue, patience=_PATIENCE * self.limits.wait, observe=self.metrics.batch
         )
         self._threads = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
 

@@ -91,10 +91,12 @@ def merged_schema(schemas: Iterable[pa.Schema]) -> pa.Schema:
 
 
 def _merged_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    if one == other:
+    if one == other or pt.is_null(other):
         return one
-    pair = [pa.schema([("x", kind)]) for kind in (one, other)]
-    try:
-        return pa.unify_schemas(pair, promote_options="permissive").field(0).type
-    except pa.ArrowException:
-        return pa.string()
+    if pt.is_null(one):
+        return other
+    if all(pt.is_signed_integer(kind) for kind in (one, other)):
+        return max(one, other, key=lambda kind: kind.bit_width)
+    if all(pt.is_integer(kind) or pt.is_floating(kind) for kind in (one, other)):
+        return pa.float64()
+    return pa.string()

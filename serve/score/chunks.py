@@ -14,6 +14,7 @@ from typing import Any
 from serve.score.inputs import Input
 from serve.score.rows import Columns, Rejected, Row
 from serve.score.sources import read_rows
+from serve.score.streams import reading
 
 MAX_BYTES = 2_000_000  # of a chunk's rows; the row that crosses it still belongs to the chunk
 
@@ -96,3 +97,19 @@ def check_inputs(inputs: Sequence[Input], columns: Columns) -> None:
         if item.repeatable:
             with closing(read_rows(item, columns)) as rows:
                 next(rows, None)
+
+
+def total_size(inputs: Sequence[Input]) -> int | None:
+    """Stored bytes of all inputs together, ``None`` where one of them cannot say.
+
+    Raises:
+        InputError: an input cannot be reached.
+    """
+    total = 0
+    for item in inputs:
+        with reading(item):
+            size = item.size()
+        if size is None:
+            return None
+        total += size
+    return total

@@ -13,6 +13,7 @@ from model.errors import InputError
 if TYPE_CHECKING:
     from serve.score.summary import Summary
 
+CHUNK = 1024  # rows of look-ahead: more pads less, and loses more to a kill
 EXIT_REJECTED = 3
 EXIT_INTERRUPTED = 130
 
@@ -41,7 +42,7 @@ def score(
     model: Annotated[Path | None, typer.Option(help="A model folder; default: the released model.")] = None,
     engine: Annotated[str, typer.Option(help="auto, or one engine by name.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Processes, each with the model in memory.")] = 1,
-    chunk: Annotated[int, typer.Option(min=1, max=100_000, help="Rows read, scored and saved together.")] = 1024,
+    chunk: Annotated[int, typer.Option(min=1, max=100_000, help="Rows read, scored and saved together.")] = CHUNK,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run that was stopped left off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write the summary as a page.")] = None,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import IO, Any, Self
 from filelock import FileLock, Timeout
 
 from model.errors import InputError
+from serve.score.facts import check_same
 from serve.score.files import sync_folder, write_whole, writing
 from serve.score.rows import Rejected
 
@@ -52,14 +52,17 @@ class Workspace:
         there = [path for path in self.outputs if path.exists()]
         if self.folder.exists() and not (resume or overwrite):
             raise InputError("an unfinished run", where=self.folder, remedy="give --resume, or --overwrite")
-        if not self.output.parent.is_dir():
-            raise InputError("no such folder", where=self.output.parent, remedy="create it")
+        for path in self.outputs:
+            if not path.parent.is_dir():
+                raise InputError("no such folder", where=path.parent, remedy="create it")
+        if len({path.resolve() for path in self.outputs}) < len(self.outputs):
+            raise InputError("is output and report at once", where=self.report, remedy="name two files")
         if self.output.is_dir():
             raise InputError("is a folder", where=self.output, remedy="name a file")
         if not there or overwrite or self._journal.exists():
             return False
         if resume and self.output in there:
-            shutil.rmtree(self.folder, ignore_errors=True)  # without a journal: killed while clearing up
+            self._remove_folder()  # without a journal: killed while clearing up
             return True
         raise InputError("exists already", where=there[0], remedy="give another name, or --overwrite")
 
@@ -80,11 +83,11 @@ class Workspace:
             except Timeout as error:
                 raise InputError("another run is writing there", where=self.folder, remedy="wait for it") from error
             # through JSON and back, for the comparison with what JSON gave
-            self._facts = json.loads(json.dumps({"format": FORMAT, **facts}))
+            self._facts = json.loads(json.dumps({"journal format": FORMAT, **facts}))
             old = self._read() if resume else None
             if old is not None:
                 joined: dict[str, Any] | None = old.pop("joined", None)
-                self._compare(old)
+                check_same(old, self._facts, self.output)
                 return joined
             self._journal.unlink(missing_ok=True)
             if overwrite:
@@ -104,22 +107,6 @@ class Workspace:
         if not isinstance(found, dict):
             raise InputError("damaged", where=self._journal, remedy="give --overwrite without --resume")
         return found
-
-    def _compare(self, old: dict[str, Any]) -> None:
-        """Say what differs between the unfinished run and this one, if anything."""
-        remedy = "put it back as it was, or give --overwrite without --resume"
-        if [item["name"] for item in old.get("inputs", [])] != [item["name"] for item in self._facts["inputs"]]:
-            raise InputError("the inputs are not those of the unfinished run", where=self.output, remedy=remedy)
-        for before, now in zip(old["inputs"], self._facts["inputs"], strict=True):
-            if before != now:
-                raise InputError("changed since the unfinished run", where=now["name"], remedy=remedy)
-        options = [f"--{key}".replace("_", "-") for key, value in self._facts["options"].items()
-                   if old.get("options", {}).get(key) != value]  # fmt: skip
-        if options:
-            raise InputError(f"{options[0]} is not that of the unfinished run", where=self.output, remedy=remedy)
-        for key, value in self._facts.items():
-            if old.get(key) != value:
-                raise InputError(f"the {key} is not that of the unfinished run", where=self.output, remedy=remedy)
 
     def has(self, number: int) -> bool:
         """Whether the chunk's part is finished."""
@@ -177,7 +164,7 @@ class Workspace:
             self._remove_parts()
             self._journal.unlink()
             self._lock.release()
-            shutil.rmtree(self.folder)
+            self._remove_folder()
 
     def _write_journal(self, **more: Any) -> None:
         text = json.dumps(self._facts | more, indent=1)
@@ -187,6 +174,13 @@ class Workspace:
         for path in self.folder.iterdir():
             if path.name.startswith(("part-", "joined")):
                 path.unlink()
+
+    def _remove_folder(self) -> None:
+        """Remove the folder unless somebody else keeps something there."""
+        with suppress(OSError):
+            for name in ("lock", f"{self._journal.name}.tmp"):
+                (self.folder / name).unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def _part(self, number: int) -> Path:
         return self.folder / f"part-{number:08d}.arrow"

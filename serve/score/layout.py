@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,22 +47,22 @@ class Layout:
         full = Layout(self.keys, self.model, True, True)
         return frozenset(full.schema.names)
 
-    def values(self, scored: Scored, evidence: dict[str, Any], cluster: int) -> list[Any]:
+    def values(self, scored: Scored, evidence: str, cluster: int) -> list[Any]:
         """One row of the added columns, in order."""
         out: list[Any] = [list(scored.themes)]
         for score, decision in zip(scored.scores, scored.decisions, strict=True):
             out += [score, decision]
         out += [scored.language, scored.windows, scored.truncated]
-        out += [dumps(evidence)] if self.explain else []
+        out += [evidence] if self.explain else []
         out += [self.model]
         out += [cluster] if self.clusters else []
         return out
 
 
-def relocated(evidence: dict[str, list[dict[str, Any]]], title: str, text: str) -> dict[str, list[dict[str, Any]]]:
+def relocated(evidence: str, title: str, text: str) -> str:
     """Evidence found in a near copy, with the places where the same sentences stand in this article."""
     out: dict[str, list[dict[str, Any]]] = {}
-    for key, sentences in evidence.items():
+    for key, sentences in json.loads(evidence).items():
         kept = []
         for item in sentences:
             at = (title if item.get("field") == "title" else text).find(item["text"])
@@ -69,4 +70,4 @@ def relocated(evidence: dict[str, list[dict[str, Any]]], title: str, text: str) 
                 kept.append({**item, "start": at, "end": at + len(item["text"])})
         if kept:
             out[key] = kept
-    return out
+    return dumps(out)

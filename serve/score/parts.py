@@ -116,7 +116,7 @@ def _restored(row: dict[str, Any], layout: Layout) -> Scored:
         scores=tuple(row[f"tw_score_{key}"] for key in layout.keys),
         decisions=tuple(row[f"tw_decision_{key}"] for key in layout.keys),
         windows=row["tw_windows"], truncated=row["tw_truncated"],
-        evidence=json.loads(row["tw_evidence"]) if layout.explain else {}, tokens=0,
+        evidence=row["tw_evidence"] if layout.explain else "{}", tokens=0,
     )  # fmt: skip
 
 

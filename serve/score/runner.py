@@ -15,8 +15,9 @@ from model.artifact import Artifact
 from model.errors import InputError
 from model.text import Article
 from serve.score.arrow import merged_schema
-from serve.score.chunks import Chunk, Cutter, check_inputs
+from serve.score.chunks import Chunk, Cutter, check_inputs, total_size
 from serve.score.duplicates import Duplicates, NearDuplicates, Placement
+from serve.score.facts import RESTORE
 from serve.score.formats import Format
 from serve.score.inputs import Input
 from serve.score.journal import Workspace
@@ -31,9 +32,6 @@ from serve.score.streams import reading
 from serve.score.summary import Counts, Summary
 from serve.score.workers import Backend, Pending, Pool, Serial
 
-CHUNK = 1024  # rows
-"""The look-ahead: rows read, scored and saved together. More pads less, and loses more to a kill."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,9 +42,9 @@ class Settings:
     format: Format
     columns: Columns
     choice: ModelChoice
+    chunk: int
     near: NearDuplicates | None = None
     workers: int = 1
-    chunk: int = CHUNK
     resume: bool = False
     overwrite: bool = False
 
@@ -78,7 +76,7 @@ class Run:
         self._layout = Layout(
             artifact.taxonomy.keys, f"{artifact.name}/{artifact.version}", settings.choice.explain, bool(settings.near)
         )
-        self._meter = Meter(console, _total(settings.inputs))
+        self._meter = Meter(console, total_size(settings.inputs))
         self._parts = 0
 
     def __call__(self) -> Summary:
@@ -108,11 +106,11 @@ class Run:
 
     def _facts(self, engine: str) -> dict[str, Any]:
         facts: dict[str, Any] = {
-            "themewatch": metadata.version("themewatch"), "model": self._artifact.digest,
+            "themewatch version": metadata.version("themewatch"), "model": self._artifact.digest,
             "options": self._settings.options(engine), "inputs": [],
         }  # fmt: skip
         if self._settings.near:
-            facts["datasketch"] = metadata.version("datasketch")
+            facts["datasketch version"] = metadata.version("datasketch")
         for item in self._settings.inputs:
             with reading(item):
                 facts["inputs"].append(item.fingerprint())
@@ -142,7 +140,7 @@ class Run:
             if part.digest != chunk.digest():
                 raise InputError(
                     "changed since the unfinished run", where=chunk.entries[0].file,
-                    remedy="put it back as it was, or give --overwrite without --resume",
+                    remedy=RESTORE,
                 )  # fmt: skip
             refill(part, item.placements, self._layout)
         else:
@@ -192,14 +190,3 @@ class Run:
             tuple(item.name for item in settings.inputs), str(settings.output), str(self._work.rejects),
             self._meter.articles, self._meter.tokens, self._meter.seconds,
         )  # fmt: skip
-
-
-def _total(inputs: tuple[Input, ...]) -> int | None:
-    total = 0
-    for item in inputs:
-        with reading(item):
-            size = item.size()
-        if size is None:
-            return None
-        total += size
-    return total

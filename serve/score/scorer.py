@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InputError
 from model.text import Article
+from serve.score.rows import dumps
 
 if TYPE_CHECKING:
     from model.artifact import Artifact
@@ -22,7 +23,7 @@ _SLICE = 32_768  # tokens between two signs of life
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What the output says about one article; ``evidence`` maps themes to evidence objects."""
+    """What the output says about one article; ``evidence`` is JSON: themes to evidence objects."""
 
     language: str
     themes: tuple[str, ...]
@@ -30,7 +31,7 @@ class Scored:
     decisions: tuple[str, ...]
     windows: int
     truncated: bool
-    evidence: dict[str, list[dict[str, Any]]]
+    evidence: str
     tokens: int
 
 
@@ -56,7 +57,7 @@ class Scorer:
 
         self._classifier = ThemeClassifier.load(choice.folder, choice.engine, threads)
         self._classifier.artifact = with_thresholds(self._classifier.artifact, choice.thresholds)
-        self._engine = _Metered(self._classifier.engine, tick)
+        self._engine = Metered(self._classifier.engine, tick)
         self._classifier.engine = self._engine
         self._explain = choice.explain
         self.engine_name = self._engine.name
@@ -87,7 +88,7 @@ def _scored(result: Result, tokens: int) -> Scored:
     told = result.to_dict()
     return Scored(
         result.language, tuple(told["themes"]), tuple(told["scores"].values()), tuple(told["decisions"].values()),
-        result.windows, result.truncated, told["evidence"], tokens,
+        result.windows, result.truncated, dumps(told["evidence"]), tokens,
     )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def with_thresholds(artifact: Artifact, thresholds: Sequence[tuple[str, float]])
     return replace(artifact, decisions=replace(artifact.decisions, themes=rules))
 
 
-class _Metered:
+class Metered:
     """An engine that tells how far it got: long work reaches it in slices of windows of like length."""
 
     def __init__(self, engine: Engine, tick: Tick) -> None:

@@ -15,6 +15,7 @@ from serve.score.streams import MAX_LINE, Line, Lines, opened, reading, seekable
 
 _DELIMITERS = {"csv": (",", ";", "\t", "|"), "tsv": ("\t",)}
 _BATCH = 64  # Parquet rows decoded at a time
+_DEEPEST = 100  # levels of JSON; what is read must also be written, with less room on the stack
 Tell = Callable[[int], None]
 
 
@@ -51,12 +52,35 @@ def _json_cells(line: Line) -> dict[str, Any] | str:
     if problem:
         return problem
     try:
-        value = json.loads(line.data)
+        value = json.loads(line.data.decode("utf-8").lstrip("\ufeff"))
     except RecursionError:
         return "not JSON (nested too deeply)"
     except ValueError as error:
         return f"not JSON ({str(error)[:80]})"
-    return value if isinstance(value, dict) else f"not a JSON object ({type(value).__name__})"
+    if not isinstance(value, dict):
+        return f"not a JSON object ({type(value).__name__})"
+    if line.data.count(b"[") + line.data.count(b"{") > _DEEPEST and _depth(value) > _DEEPEST:
+        return "not JSON (nested too deeply)"
+    if not _encodable("".join(value)):
+        return "a column's name is no Unicode text"
+    return value
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and objects, counted without recursion."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unreadable(raw: bytes, size: int) -> str:
@@ -99,12 +123,14 @@ def _header(lines: Lines, item: Input, columns: Columns) -> tuple[list[str], str
             return None
         record, parsed = taken
         if isinstance(parsed, list) and columns.text in parsed:
+            if not _encodable("".join(parsed)):
+                raise InputError("the header is not UTF-8", where=item.name, remedy="save the file as UTF-8")
             columns.check(parsed, item.name)
             return parsed, delimiter
         shown = shown or (parsed if isinstance(parsed, list) else [as_text(record[0].data)[:100]])
         lines.give_back(record)
     columns.check([name.encode("utf-8", "replace").decode() for name in shown], item.name)
-    raise AssertionError("unreachable: the text column is missing")
+    raise InputError("the header cannot be read", where=item.name)
 
 
 def _record(lines: Lines, delimiter: str) -> tuple[list[Line], list[str] | str] | None:

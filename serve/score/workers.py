@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -73,7 +74,8 @@ class Pool:
             raise
 
     def submit(self, articles: list[Article]) -> Pending:
-        future = self._pool.submit(_score, articles)
+        with _workers_alive():
+            future = self._pool.submit(_score, articles)
 
         def outcomes() -> list[Outcome]:
             answer: list[Outcome] = self._wait(future)
@@ -91,30 +93,35 @@ class Pool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _wait(self, future: Any) -> Any:
-        from concurrent.futures import TimeoutError as NotYet
-        from concurrent.futures.process import BrokenProcessPool
+        from concurrent.futures import wait
 
-        while True:
-            try:
-                answer = future.result(timeout=_WAIT)
-            except NotYet:
-                self._look()
-                continue
-            except BrokenProcessPool as error:
-                raise ThemewatchError(
-                    "a worker process died, most likely for lack of memory",
-                    remedy="run the same command with --resume and fewer --workers",
-                ) from error
+        while not future.done():
+            wait([future], timeout=_WAIT)
             self._look()
-            if isinstance(answer, _Failure):
-                raise InputError(answer.told)
-            return answer
+        with _workers_alive():
+            answer = future.result()
+        if isinstance(answer, _Failure):
+            raise InputError(answer.told)
+        return answer
 
     def _look(self) -> None:
         with self._progress.get_lock():
             articles, tokens = self._progress[0], self._progress[1]
             self._progress[0] = self._progress[1] = 0.0
         self._tick(articles, int(tokens))
+
+
+@contextmanager
+def _workers_alive() -> Iterator[None]:
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise ThemewatchError(
+            "a worker process died, most likely for lack of memory",
+            remedy="run the same command with --resume and fewer --workers",
+        ) from error
 
 
 class _Failure:
