@@ -17,6 +17,7 @@ from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.engines import load_engine
 from model.engines.base import batches
+from model.engines.openvino_engine import has_bf16
 from model.errors import EngineError
 from model.layout import LAYOUT
 from tests.conftest import tiny_rows
@@ -30,14 +31,28 @@ def logits(tiny_artifact: Artifact) -> NDArray[np.float64]:
     return np.asarray([list(r.logits.values()) for r in results])
 
 
-@pytest.mark.parametrize(("engine", "tolerance"), [("onnx-fp32", 1e-3), ("onnx-int8", 0.5)])
+@pytest.mark.parametrize(("engine", "tolerance"), [("onnx-fp32", 1e-3), ("onnx-int8", 0.5), ("openvino-fp32", 1e-3)])
 def test_engines_agree(tiny_artifact: Artifact, logits: NDArray[np.float64], engine: str, tolerance: float) -> None:
     results = ThemeClassifier.load(tiny_artifact.folder, engine=engine).predict(TEXTS)
     mine = np.asarray([list(r.logits.values()) for r in results])
     assert np.sqrt(np.mean((mine - logits) ** 2)) <= tolerance * np.sqrt(np.mean(logits**2))
 
 
-def test_onnx_is_the_default_on_a_processor(tiny_artifact: Artifact) -> None:
+def test_bf16_agrees_where_the_processor_has_it(tiny_artifact: Artifact, logits: NDArray[np.float64]) -> None:
+    if not has_bf16():
+        with pytest.raises(EngineError, match="no bf16 instructions"):
+            load_engine(tiny_artifact, "openvino-bf16")
+        return
+    results = ThemeClassifier.load(tiny_artifact.folder, engine="openvino-bf16").predict(TEXTS)
+    mine = np.asarray([list(r.logits.values()) for r in results])
+    assert np.sqrt(np.mean((mine - logits) ** 2)) <= 0.05 * np.sqrt(np.mean(logits**2))
+
+
+def test_openvino_is_the_default_where_it_is_installed(
+    tiny_artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_engine(tiny_artifact).name.startswith("openvino-")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert load_engine(tiny_artifact).name == "onnx-fp32"
 
 

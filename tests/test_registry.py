@@ -179,16 +179,16 @@ def test_what_is_no_worse_passes_and_what_is_worse_is_named() -> None:
 def test_the_first_model_has_only_its_engine_checked(
     registry: Registry, tiny_artifact: Artifact, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from model.engines.onnx_engine import OnnxEngine
+    from model.engines.graph import GraphEngine
 
     name = registry.add(tiny_artifact.folder)
-    exact = OnnxEngine.token_scores
-    monkeypatch.setattr(OnnxEngine, "token_scores", lambda self, windows: [-s for s in exact(self, windows)])
-    with pytest.raises(ArtifactError, match=r"not promoted: engine onnx-\w+ decides .*% of \(article, theme\) pairs"):
+    exact = GraphEngine.token_scores
+    monkeypatch.setattr(GraphEngine, "token_scores", lambda self, windows: [-s for s in exact(self, windows)])
+    with pytest.raises(ArtifactError, match=r"not promoted: engine [\w-]+ decides .*% of \(article, theme\) pairs"):
         promote(registry, name, data=[tiny_data])
     assert registry.current() == ""
     assert registry.journal()[-1]["action"] == "refuse"
-    monkeypatch.setattr(OnnxEngine, "token_scores", exact)
+    monkeypatch.setattr(GraphEngine, "token_scores", exact)
     _, figures = promote(registry, name, data=[tiny_data])
     assert registry.current() == name
     assert figures["items"] == tiny_artifact.training["data"]["test"]["items"]

@@ -9,7 +9,8 @@ from typing import Any
 from model.artifact import Artifact
 from model.cache import progress
 from model.classifier import ThemeClassifier
-from model.errors import ArtifactError, DataError, EngineError
+from model.engines import FAST_ENGINES
+from model.errors import ArtifactError, DataError, EngineError, MissingExtraError
 from model.layout import LAYOUT
 from model.registry import Registry
 from training.comparison import Answers, Comparison, compare, disagreement
@@ -132,10 +133,10 @@ def engine_check(candidate: Artifact, items: Sequence[Item]) -> tuple[Answers, s
     reference = Answers.of(ThemeClassifier.load(candidate.folder, "torch"), items)
     if not (candidate.folder / LAYOUT.graph).is_file():
         return reference, "torch", 0.0
-    name = f"onnx-{candidate.precision}"
+    name = FAST_ENGINES.get(candidate.precision, "onnx-fp32")
     try:
         fast = Answers.of(ThemeClassifier.load(candidate.folder, name), items)
-    except EngineError as error:
+    except (EngineError, MissingExtraError) as error:
         return reference, f"{name} ({error})", None
     return fast, name, disagreement(reference, fast)
 

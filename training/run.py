@@ -33,6 +33,7 @@ from training.data import Item, digest, load_items
 from training.graph import export_graph
 from training.metrics import macro_f1
 from training.noise import Augmenter, Noise
+from training.parity import choose_precision
 from training.splits import Parts, split_items
 from training.table import evaluate_items, truth_table
 from training.trainer import Trainer, precision
@@ -169,18 +170,16 @@ def write_artifact(
         _write_json(folder / LAYOUT.training, record)
         write_card(folder / LAYOUT.card, config, run.taxonomy, record)
         export_engine(run, network, windower, folder)
-        seal(
-            folder,
-            {
-                "name": config.name,
-                "version": config.version,
-                "backbone": config.backbone,
-                "backbone_sha256": backbone_digest(run.encoder),
-                "pooling": config.pooling,
-                "precision": "fp32",
-                "windows": windower.config.to_dict(),
-            },
-        )
+        facts = {
+            "name": config.name, "version": config.version, "backbone": config.backbone,
+            "backbone_sha256": backbone_digest(run.encoder), "pooling": config.pooling, "precision": "fp32",
+            "windows": windower.config.to_dict(),
+        }  # fmt: skip
+        progress("comparing the fast engines with the exact one…")
+        facts["precision"], record["parity"] = choose_precision(seal(folder, facts), parts.test or parts.validation)
+        _write_json(folder / LAYOUT.training, record)
+        write_card(folder / LAYOUT.card, config, run.taxonomy, record)
+        seal(folder, facts)
         shutil.rmtree(out, ignore_errors=True)
         folder.rename(out)
     finally:

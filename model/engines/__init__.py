@@ -1,7 +1,7 @@
 """Engines: one seam (``Engine``), chosen here.
 
-``auto`` takes ONNX Runtime at the precision the artifact was released with, checks it against the
-recorded reference, and falls back to the next exact engine, saying so; with CUDA it takes PyTorch.
+``auto`` takes the fastest that is installed, at the precision the artifact was released with, checks it
+against the recorded reference, and falls back to the next exact engine, saying so; with CUDA it takes PyTorch.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from pathlib import Path
 from model.artifact import Artifact
 from model.cache import progress
 from model.engines.base import Engine
-from model.engines.onnx_engine import OnnxEngine, agrees_with_reference
+from model.engines.graph import GraphEngine, agrees_with_reference
+from model.engines.onnx_engine import OnnxEngine
+from model.engines.openvino_engine import OpenVinoEngine, has_bf16
 from model.errors import EngineError, MissingExtraError
 from model.layout import LAYOUT
 
-ENGINES = ("auto", "onnx", "onnx-int8", "onnx-fp32", "torch")
-TOLERANCE = {"fp32": 1e-3, "int8": 0.35}  # see ``agrees_with_reference``
+ENGINES = ("auto", "openvino-bf16", "openvino-fp32", "onnx-int8", "onnx-fp32", "torch")
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.03, "int8": 0.35}  # see ``agrees_with_reference``
+# By precision of the decisions that must agree with the exact network's, fastest first.
+FAST_ENGINES = {"bf16": "openvino-bf16", "int8": "onnx-int8"}
+_LIBRARIES: dict[str, type[GraphEngine]] = {"openvino": OpenVinoEngine, "onnx": OnnxEngine}
 
 
 def load_engine(artifact: Artifact, name: str = "auto", threads: int | None = None) -> Engine:
@@ -31,16 +36,26 @@ def load_engine(artifact: Artifact, name: str = "auto", threads: int | None = No
         raise EngineError(f"no engine {name!r}", remedy=f"use one of {', '.join(ENGINES)}")
     if name == "torch" or (name == "auto" and _has_cuda()):
         return _torch(artifact)
-    if name.startswith("onnx-"):
-        return OnnxEngine.from_artifact(artifact, name.removeprefix("onnx-"), threads)
-    if name == "auto" and not (artifact.folder / LAYOUT.graph).is_file():
+    library, _, precision = name.partition("-")
+    if library in _LIBRARIES:
+        return _LIBRARIES[library].from_artifact(artifact, precision, threads)
+    if not (artifact.folder / LAYOUT.graph).is_file():
         return _torch(artifact)
-    for precision in dict.fromkeys((artifact.precision, "fp32")):
-        engine = OnnxEngine.from_artifact(artifact, precision, threads)
+    for library, precision in _candidates(artifact.precision):
+        engine = _LIBRARIES[library].from_artifact(artifact, precision, threads)
         if agrees_with_reference(engine, artifact, TOLERANCE[precision]):
             return engine
         progress("taking the next exact engine")
     return _torch(artifact)
+
+
+def _candidates(released: str) -> list[tuple[str, str]]:
+    """Libraries and precisions in the order tried, for an artifact released at a precision."""
+    out = [("onnx", released)] if released == "int8" else []
+    if importlib.util.find_spec("openvino") is not None:
+        out += [("openvino", "bf16")] if released == "bf16" and has_bf16() else []
+        out.append(("openvino", "fp32"))
+    return [*out, ("onnx", "fp32")]
 
 
 def _torch(artifact: Artifact) -> Engine:
@@ -60,4 +75,4 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-__all__ = ["ENGINES", "Engine", "load_engine"]
+__all__ = ["ENGINES", "FAST_ENGINES", "Engine", "load_engine"]
