@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,11 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Item
 from training.noise import Augmenter
+from training.packed import can_pack, pack, packed_scores, unpack
 
 _SAVE_EVERY = 25  # steps
-_TOKENS = 4096  # padded tokens a forward pass; twice that a backward pass: some 3 GB with e5-small
+_TOKENS = 4096  # padded tokens a forward pass
+_PART = 2048  # tokens a backward pass (or one longer article): more at once leaves the processor's caches
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Trainer:
         self.checkpoint = checkpoint
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = precision(config.precision, self.device)
+        self.packed = can_pack(network, self.device)
         self.network.to(self.device)  # type: ignore[arg-type]
         self.parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
         settings = config.optimizer
@@ -67,6 +70,8 @@ class Trainer:
         weight = class_weights(items, self.keys, settings.class_weight).to(self.device)
         self._resume()
         assert self.at.history is not None
+        if self.packed:
+            pack(self.network)
         with _progress() as bar:
             task = bar.add_task("training", total=total, completed=self.at.step)
             for epoch in range(self.at.step // steps_per_epoch, settings.stop or settings.epochs):
@@ -86,7 +91,7 @@ class Trainer:
                     )
                     if self.at.step % _SAVE_EVERY == 0:
                         self._save("last")
-                figures = self.validate()
+                figures = self._validated()
                 self.at.history.append({"epoch": epoch + 1, "loss": float(np.mean(losses or [0.0])), **figures})
                 if figures["macro_f1"] > self.at.best:
                     self.at.best, self.at.best_epoch = figures["macro_f1"], epoch
@@ -95,7 +100,18 @@ class Trainer:
                 shown = ", ".join(f"{name} {value:.3f}" for name, value in self.at.history[-1].items())
                 bar.console.print(f"themewatch: {shown}")
         self.checkpoint.restore("best", self.parameters)
+        if self.packed:
+            unpack(self.network)
         return self.at.history
+
+    def _validated(self) -> dict[str, float]:
+        """Validation figures, by the network as it will be served."""
+        if not self.packed:
+            return self.validate()
+        unpack(self.network)
+        figures = self.validate()
+        pack(self.network)
+        return figures
 
     def _batches(self, items: list[Item], epoch: int) -> Iterator[list[Item]]:
         """Batches of similar lengths in random order: little padding, no order effect."""
@@ -133,7 +149,9 @@ class Trainer:
         truth = torch.tensor([[float(k in i.themes) for k in self.keys] for _, i in part])  # [articles, themes]
         truth = (truth * (1 - 2 * smooth) + smooth).to(self.device)
         with torch.autocast(self.device, dtype=self.dtype or torch.bfloat16, enabled=self.dtype is not None):
-            logits = article_logits(self.network, [e for e, _ in part], self.windower.lead, self.device)
+            logits = article_logits(
+                self.network, [e for e, _ in part], self.windower.lead, self.device, self.packed
+            )
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, pos_weight=weight)
 
     def _schedule(self, done: float) -> None:
@@ -159,18 +177,17 @@ def chunks(batch: list[tuple[Encoded, Item]]) -> Iterator[list[tuple[Encoded, It
     """Pieces of a batch of a bounded number of tokens, so that long articles fit in memory."""
     part: list[tuple[Encoded, Item]] = []
     for pair in sorted(batch, key=lambda p: (len(p[0].windows), p[1].id)):
-        if part and sum(len(w) for e, _ in [*part, pair] for w in e.windows) > 2 * _TOKENS:
+        if part and sum(len(w) for e, _ in [*part, pair] for w in e.windows) > _PART:
             yield part
             part = []
         part.append(pair)
     yield part
 
 
-def article_logits(network: ThemeNetwork, encoded: list[Encoded], lead: int, device: str) -> Tensor:
-    """Logits ``[articles, themes]`` of articles of any length, all their windows scored together."""
-    windows = [window for item in encoded for window in item.windows]
-    scores: list[Tensor] = [torch.empty(0)] * len(windows)  # each [tokens, width]
-    for group in batches([len(window) for window in windows], _TOKENS):  # like lengths together: little padding
+def padded_scores(network: ThemeNetwork, windows: Sequence[Sequence[int]], device: str) -> list[Tensor]:
+    """Head outputs ``[tokens, width]`` of each window, by padded batches of like lengths."""
+    scores: list[Tensor] = [torch.empty(0)] * len(windows)
+    for group in batches([len(window) for window in windows], _TOKENS):
         longest = max(len(windows[i]) for i in group)
         ids = torch.ones(len(group), longest, dtype=torch.long)  # [windows, tokens]
         mask = torch.zeros_like(ids)
@@ -179,6 +196,15 @@ def article_logits(network: ThemeNetwork, encoded: list[Encoded], lead: int, dev
             mask[row, : len(windows[index])] = 1
         for row, found in zip(group, network.token_scores(ids.to(device), mask.to(device)), strict=True):
             scores[row] = found
+    return scores
+
+
+def article_logits(
+    network: ThemeNetwork, encoded: list[Encoded], lead: int, device: str, packed: bool = False
+) -> Tensor:
+    """Logits ``[articles, themes]`` of articles of any length, all their windows scored together."""
+    windows = [window for item in encoded for window in item.windows]
+    scores = packed_scores(network, windows) if packed else padded_scores(network, windows, device)
     entries, weights, row = [], [], 0
     for item in encoded:
         parts = [scores[row + i][lead : lead + b - a] for i, (a, b) in enumerate(item.spans)]
