@@ -66,6 +66,10 @@ class Artifact:
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"its contents do not fit together ({error})", where=path) from error
 
+    def label(self) -> dict[str, str]:
+        """How answers name it; the digest, its first 12 digits, tells retrained models of one version apart."""
+        return {"name": self.name, "version": self.version, "digest": self.digest[:12]}
+
     def card(self) -> str:
         """The model card, Markdown."""
         return (self.folder / LAYOUT.card).read_text("utf-8")

@@ -91,7 +91,7 @@ class ThemeClassifier:
             id=item.article.id, language=item.language, scores=probabilities,
             decisions=decisions, evidence=evidence, windows=len(item.windows),
             truncated=item.truncated,
-            model={"name": self.artifact.name, "version": self.artifact.version},
+            model=self.artifact.label(),
             taxonomy=self.artifact.taxonomy.version,
             logits=dict(zip(probabilities, map(float, logits), strict=True)),
         )  # fmt: skip

@@ -95,8 +95,9 @@ def assert_error(answer: Any, status: int, code: str = "", where: str = "") -> d
 class RealServer:
     """`themewatch serve` in a process of its own, on a free port."""
 
-    def __init__(self, model: Path, database: str, *options: str, **environment: str) -> None:
-        command = [str(Path(sys.executable).with_name("themewatch")), "serve", "--port", "0", "--model", str(model)]
+    def __init__(self, model: Path | None, database: str, *options: str, **environment: str) -> None:
+        command = [str(Path(sys.executable).with_name("themewatch")), "serve", "--port", "0"]
+        command += ["--model", str(model)] if model else []
         self.log: list[str] = []
         self.process = subprocess.Popen(
             [*command, "--database", database, *options], env=os.environ | environment,

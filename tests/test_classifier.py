@@ -23,7 +23,7 @@ def test_answers_have_the_documented_shape(tiny: ThemeClassifier) -> None:
     assert set(answer["scores"]) == set(WORDS)
     assert all(0 <= score <= 1 for score in answer["scores"].values())
     assert set(answer["decisions"].values()) <= {"match", "review", "none"}
-    assert answer["model"] == {"name": "tiny", "version": "0.1.0"}
+    assert answer["model"] == {"name": "tiny", "version": "0.1.0", "digest": tiny.artifact.digest[:12]}
 
 
 def test_it_learned_the_toy_task(tiny: ThemeClassifier) -> None:

@@ -174,7 +174,7 @@ def test_a_changed_input_is_refused(how: str, unfinished: list[str], tmp_path: P
         (["--threshold", "THEME=0.5"], "--threshold is not that"),
         (["--text-column", "note"], "--text-column is not that"),
         (["--near-duplicates", "mark"], "--near-duplicates is not that"),
-        (["--engine", "torch"], "--engine is not that"),
+        (["--model-engine", "torch"], "--model-engine is not that"),
     ],
 )
 def test_changed_options_are_refused(
@@ -306,7 +306,7 @@ def test_workers_give_the_same(tiny_artifact: Artifact, tmp_path: Path) -> None:
 def test_workers_tell_of_errors_and_leave_with_their_parent(tiny_artifact: Artifact, tmp_path: Path) -> None:
     given = write_rows(tmp_path / "in.jsonl", articles(3))
     arguments = [given, "-o", tmp_path / "out.csv", "--model", tiny_artifact.folder, "--workers", "2"]
-    wrong = [THEMEWATCH, "score", *map(str, arguments), "--engine", "nonsense"]
+    wrong = [THEMEWATCH, "score", *map(str, arguments), "--model-engine", "nonsense"]
     done = subprocess.run(wrong, capture_output=True, timeout=300, check=False)
     assert done.returncode == 2
     assert b"no engine 'nonsense'" in done.stderr

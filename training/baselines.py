@@ -17,9 +17,8 @@ from model.backbone import resolve_backbone
 from model.classifier import ThemeClassifier
 from model.errors import DataError
 from model.windows import Windower
-from training.config import CORPUS, Split
-from training.data import Item, digest, load_items
-from training.splits import split_items
+from training.data import Item
+from training.seen import recorded_parts
 from training.table import figures, truth_table
 
 Scorer = Callable[[Sequence[Item]], NDArray[np.float64]]
@@ -27,13 +26,16 @@ Fit = Callable[[Sequence[Item], Sequence[str], ThemeClassifier], Scorer]
 KEYWORDS = Path(__file__).parent.parent / "configs" / "keywords.yaml"
 
 
-def fit_baselines(classifier: ThemeClassifier) -> dict[str, Scorer]:
+def fit_baselines(classifier: ThemeClassifier, data: Sequence[Path] = ()) -> dict[str, Scorer]:
     """Every baseline, trained once on the articles that trained the model.
+
+    Args:
+        data: the files it was trained on; empty: the bundled corpus.
 
     Raises:
         DataError: the model's training articles are not at hand.
     """
-    train, keys = training_items(classifier), classifier.artifact.taxonomy.keys
+    train, keys = training_items(classifier, data), classifier.artifact.taxonomy.keys
     fits: dict[str, Fit] = {
         "TF-IDF + logistic regression": fit_tfidf,
         "frozen encoder + logistic regression": fit_frozen,
@@ -49,17 +51,17 @@ def baseline_tables(scorers: dict[str, Scorer], items: Sequence[Item], keys: Seq
     return {name: figures(items, keys, scores >= 0.5, scores) for name, scores in scored.items()}
 
 
-def training_items(classifier: ThemeClassifier) -> list[Item]:
-    """The corpus articles that trained a model, found again by its record and checked by digest."""
-    record = classifier.artifact.training
-    settings = record["config"]
-    parts = split_items(
-        load_items([CORPUS], classifier.artifact.taxonomy.keys), Split(**settings["split"]), settings["seed"]
-    )
-    if digest(parts.train) != record["data"]["train"]["sha256"]:
+def training_items(classifier: ThemeClassifier, data: Sequence[Path] = ()) -> list[Item]:
+    """The articles that trained a model, found again by its record and checked by digest.
+
+    Raises:
+        DataError: they are not at hand.
+    """
+    parts = recorded_parts(classifier.artifact, data)
+    if parts is None:
         raise DataError(
-            "the corpus at hand is not the one this model was trained on",
-            remedy="give --no-baselines, or the themewatch version that made the model",
+            "the articles this model was trained on are not at hand",
+            remedy="give them with --trained-on, or --no-baselines",
         )
     return parts.train
 

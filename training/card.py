@@ -7,6 +7,8 @@ from typing import Any
 
 from model.taxonomy import Taxonomy
 from training.config import TrainConfig
+from training.report.markdown import language_table, theme_table
+from training.report.summary import interval
 
 
 def write_card(path: Path, config: TrainConfig, taxonomy: Taxonomy, record: dict[str, Any]) -> None:
@@ -38,17 +40,9 @@ def _figures(record: dict[str, Any]) -> list[str]:
     lines = ["## Measured", "", "Decision `match` counts as yes. 95 % bootstrap intervals over stories.", ""]
     for name, table in record["metrics"].items():
         macro = table["macro_f1"]
-        shown = f"{macro['value']:.3f} [{macro['low']:.3f}, {macro['high']:.3f}]" if macro else "n/a"
-        lines += [f"### {name}: {table['items']} articles, macro-F1 {shown}", "",
+        lines += [f"### {name}: {table['items']} articles, macro-F1 {interval(macro)}", "",
                   f"Calibration error {table['calibration_error']}, recall at the review band's lower edge "
-                  f"{table['recall_at_review']}.", "",
-                  "| theme | articles | precision | recall | F1 | average precision |",
-                  "|---|---|---|---|---|---|"]  # fmt: skip
-        for key, row in table["themes"].items():
-            cells = " | ".join(f"{row[m]['value']:.3f}" for m in ("precision", "recall", "f1"))
-            lines.append(f"| `{key}` | {row['items']} | {cells} | {row['average_precision']} |")
-        by_language = ", ".join(f"{lang} {row['micro_f1']:.2f}" for lang, row in table["languages"].items())
-        lines += ["", f"Micro-F1 by language: {by_language}.", ""]
+                  f"{table['recall_at_review']}.", "", *theme_table(table), *language_table(table)]  # fmt: skip
     return lines
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from model.cache import progress
 from model.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from training.config import TrainConfig
 
+_PANEL: Any = {"rich_help_panel": "Report"}
 
 def train(
     config: Annotated[Path, typer.Argument(help="A training YAML, for example configs/base.yaml.")],
@@ -39,21 +41,47 @@ def evaluate(
     baselines: Annotated[
         bool, typer.Option(help="Also measure the baselines, trained on the model's training data.")
     ] = True,
+    trained_on: Annotated[
+        list[Path] | None, typer.Option(help="What the model was trained on, if that is not the corpus (repeatable).")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report (HTML, Markdown, JSON) here.", **_PANEL)] = None,
+    per_day: Annotated[int, typer.Option(min=1, help="Articles that come in a day.", **_PANEL)] = 1000,
+    reads: Annotated[int, typer.Option(min=0, help="Articles a day that can be read for a theme.", **_PANEL)] = 50,
+    recall: Annotated[float, typer.Option(min=0, max=1, help="Share that should be found.", **_PANEL)] = 0.95,
+    precision: Annotated[float, typer.Option(min=0, max=1, help="Share that should be right.", **_PANEL)] = 0.9,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of a day's articles that carry a theme; default: as here.", **_PANEL),
+    ] = None,
+    noise_sample: Annotated[
+        int, typer.Option(min=0, help="Articles measured under each kind of page noise; 0: none.", **_PANEL)
+    ] = 200,
+    mistakes: Annotated[int, typer.Option(min=0, help="How many of the worst mistakes are shown.", **_PANEL)] = 30,
+    texts: Annotated[bool, typer.Option(help="Show the texts of mistakes.", **_PANEL)] = True,
 ) -> None:
     """Measure a model on labelled articles: by theme and language, with intervals, beside baselines."""
     try:
-        from training.baselines import baseline_tables, fit_baselines
         from training.data import load_items
-        from training.table import evaluate_items
+        from training.report.build import Settings, build, quick_tables
+        from training.report.thresholds import Aims
+        from training.report.write import check_folder, write
     except ImportError as error:
         raise MissingExtraError(error.name or "a library", "train") from error
     from model.classifier import ThemeClassifier
 
     classifier = ThemeClassifier.load(model)
     items = load_items(data, classifier.artifact.taxonomy.keys)
-    tables: dict[str, Any] = {"model": evaluate_items(classifier, items)}
-    if baselines:
-        tables |= baseline_tables(fit_baselines(classifier), items, classifier.artifact.taxonomy.keys)
+    files = tuple(trained_on or ())
+    if report is None:
+        tables = quick_tables(classifier, items, files, baselines)
+    else:
+        check_folder(report)
+        aims = Aims(per_day, reads, recall, precision, prevalence)
+        told = build(classifier, items, data, Settings(baselines, files, noise_sample, mistakes, texts, aims))
+        tables = told["systems"]
+        if told["leaks"]["warning"]:
+            progress(f"warning: {told['leaks']['warning']}")
+        progress(f"report written to {write(told, report)}")
     if as_json:
         typer.echo(json.dumps(tables, ensure_ascii=False))
         return

@@ -70,6 +70,21 @@ def micro_f1(truth: Bools, said: Bools) -> float:
     return float(f1(np.asarray(tp), np.asarray(fp), np.asarray(fn)))
 
 
+def micro_interval(
+    truth: Bools, said: Bools, stories: Sequence[str], weights: NDArray[Any] | None = None
+) -> Interval:
+    """``micro_f1`` with its interval; ``weights``: the draws, where they are made already."""
+    drawn = f1(*(c.sum(axis=1) for c in counts(truth, said, story_weights(stories) if weights is None else weights)))
+    return Interval(micro_f1(truth, said), *np.percentile(drawn, [2.5, 97.5]).tolist())
+
+
+def share_interval(hits: Bools, stories: Sequence[str]) -> Interval:
+    """The share of items that ``hits`` (bool ``[items]``) is true of; there must be an item."""
+    weights = story_weights(stories).astype(float)
+    drawn = (weights @ hits) / weights.sum(axis=1)
+    return Interval(float(hits.mean()), *np.percentile(drawn, [2.5, 97.5]).tolist())
+
+
 def by_theme(
     truth: Bools, said: Bools, scores: Floats, stories: Sequence[str], keys: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
@@ -110,3 +125,9 @@ def calibration_error(truth: Bools, scores: Floats, bins: int = 10) -> float:
         if inside.any():
             error += inside.mean() * abs(float(p[inside].mean()) - float(y[inside].mean()))
     return float(error)
+
+
+def score_counts(scores: Floats, keys: Sequence[str]) -> dict[str, list[int]]:
+    """For each theme, how many scores ``[articles, themes]`` fall into each tenth of the range."""
+    index = np.minimum((scores * 10).astype(int), 9)
+    return {key: np.bincount(index[:, k], minlength=10).tolist() for k, key in enumerate(keys)}

@@ -34,6 +34,7 @@ from training.graph import export_graph
 from training.metrics import macro_f1
 from training.noise import Augmenter, Noise
 from training.parity import choose_precision
+from training.report.drift import profile
 from training.splits import Parts, split_items
 from training.table import evaluate_items, truth_table
 from training.trainer import Trainer, precision
@@ -215,6 +216,7 @@ def training_record(run: Run, history: list[dict[str, float]], metrics: dict[str
                 "items": len(items),
                 "sha256": digest(items),
                 "languages": sorted({i.lang for i in items}),
+                "profile": profile((i.lang for i in items), (i.article.full_text for i in items)),
                 "themes": {k: sum(k in i.themes for i in items) for k in run.taxonomy.keys},
             }
             for name, items in named.items()

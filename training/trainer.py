@@ -149,9 +149,7 @@ class Trainer:
         truth = torch.tensor([[float(k in i.themes) for k in self.keys] for _, i in part])  # [articles, themes]
         truth = (truth * (1 - 2 * smooth) + smooth).to(self.device)
         with torch.autocast(self.device, dtype=self.dtype or torch.bfloat16, enabled=self.dtype is not None):
-            logits = article_logits(
-                self.network, [e for e, _ in part], self.windower.lead, self.device, self.packed
-            )
+            logits = article_logits(self.network, [e for e, _ in part], self.windower.lead, self.device, self.packed)
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, pos_weight=weight)
 
     def _schedule(self, done: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,8 @@ EXAMPLE_RESULT: dict[str, Any] = {
     "id": "a-17", "language": "en", "themes": ["sextortion"], "scores": {"sextortion": 0.9731},
     "decisions": {"sextortion": "match"},
     "evidence": {"sextortion": [{"start": 0, "end": 98, "text": EXAMPLE_TEXT, "share": 1.0}]},
-    "windows": 1, "truncated": False, "model": {"name": "themewatch", "version": "0.1.0"}, "taxonomy": "1.0",
+    "windows": 1, "truncated": False, "taxonomy": "1.0",
+    "model": {"name": "themewatch", "version": "0.1.0", "digest": "96b0c3ad1f27"},
 }  # fmt: skip
 
 
@@ -79,7 +81,7 @@ class ThemesOut(BaseModel):
 
 
 class ModelOut(BaseModel):
-    """The model that answers."""
+    """The model that answers from now on; what is in work may still get the one before."""
 
     name: str
     version: str
@@ -88,6 +90,7 @@ class ModelOut(BaseModel):
     engine: str
     taxonomy: str
     max_windows: int
+    since: datetime = Field(description="When this service began to answer with it, UTC")
     card: str = Field(description="The model card, Markdown")
 
 

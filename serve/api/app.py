@@ -50,5 +50,5 @@ def create_api(service: Service, credentials: Credentials) -> FastAPI:
     for router in (classify_router(service), feedback_router(service), about_router(service), metrics_router(service)):
         api.include_router(router, **guarded)
     install(api)
-    describe_themes(api, service.classifier.artifact.taxonomy.keys)
+    describe_themes(api, lambda: service.classifier.artifact.taxonomy.keys)
     return api

@@ -25,7 +25,6 @@ _CHUNK = 64 * 1024  # bytes
 def feedback_router(service: Service) -> APIRouter:
     """``POST /v1/feedback`` and ``GET /v1/feedback/export``."""
     router = APIRouter(prefix="/v1/feedback", tags=["feedback"])
-    known = frozenset(service.classifier.artifact.taxonomy.keys)
     created: dict[int | str, dict[str, Any]] = {201: {"model": FeedbackOut, "description": "Stored as a new record"}}
 
     @router.post(
@@ -34,7 +33,7 @@ def feedback_router(service: Service) -> APIRouter:
     )  # fmt: skip
     async def give(request: Request, sent: Annotated[FeedbackIn, Body()]) -> Response:
         """Stored durably before the answer. The same article from the same user updates its record."""
-        _check(sent, known)
+        _check(sent, frozenset(service.classifier.artifact.taxonomy.keys))
         feedback = await _feedback(service, sent, request)
         new = await service.blocking(service.store.put, feedback)
         service.metrics.feedback(new)

@@ -86,6 +86,7 @@ class ModelName(BaseModel):
 
     name: str = Field(max_length=200)
     version: str = Field(max_length=200)
+    digest: str = Field("", max_length=64, description="Beginning of the digest that `/v1/model` gives")
 
 
 class ResultIn(BaseModel):

@@ -9,6 +9,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Info,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
@@ -46,6 +47,12 @@ class Metrics:
         )
         self._scoring = Counter("themewatch_scoring_seconds", "Seconds spent on scoring.", registry=registry)
         self._feedback = Counter("themewatch_feedback", "Feedback records stored.", ["kind"], registry=registry)
+        self._model = Info("themewatch_model", "The model that answers.", registry=registry)
+        self._loads = Counter(
+            "themewatch_model_loads", "Promoted models taken over, or not.", ["outcome"], registry=registry
+        )
+        for outcome in ("taken", "refused"):
+            self._loads.labels(outcome)
         self._queue = Gauge("themewatch_queue_articles", "Articles waiting to be scored.", registry=registry)
         self._active = Gauge("themewatch_active_requests", "Requests in work.", registry=registry)
         self._languages: set[str] = set()
@@ -72,6 +79,14 @@ class Metrics:
         """Count a scored batch."""
         self._batches.observe(size)
         self._scoring.inc(seconds)
+
+    def model(self, label: dict[str, str], engine: str) -> None:
+        """Note which model answers (see ``Artifact.label``)."""
+        self._model.info({**label, "engine": engine})
+
+    def load(self, taken: bool) -> None:
+        """Count a promoted model that was taken over, or could not be."""
+        self._loads.labels("taken" if taken else "refused").inc()
 
     def feedback(self, created: bool) -> None:
         """Count a stored feedback record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -38,16 +39,15 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-def describe_themes(app: FastAPI, themes: tuple[str, ...]) -> None:
-    """Name the themes in the description, so that clients and tools know what may be sent."""
+def describe_themes(app: FastAPI, themes: Callable[[], tuple[str, ...]]) -> None:
+    """Name the present themes in the description, so that clients and tools know what may be sent."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = plain()
-            fields = schema["components"]["schemas"]["FeedbackIn"]["properties"]
-            fields["themes"]["items"] = {"type": "string", "enum": list(themes)}
-            fields["verdicts"]["propertyNames"] = {"enum": list(themes)}
-        return app.openapi_schema or {}
+        schema = plain()  # FastAPI keeps it
+        fields = schema["components"]["schemas"]["FeedbackIn"]["properties"]
+        fields["themes"]["items"] = {"type": "string", "enum": list(themes())}
+        fields["verdicts"]["propertyNames"] = {"enum": list(themes())}
+        return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -40,9 +40,10 @@ class QueuedClassifier(ThemeClassifier):
     """The classifier as the page sees it: every text waits its turn among the API's."""
 
     def __init__(self, service: Service) -> None:
-        inner = service.classifier
-        super().__init__(inner.artifact, inner.engine, inner.windower)
         self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._service.classifier, name)  # artifact and engine are those of the model that serves now
 
     def predict(self, articles: Iterable[Article | str], *, explain: bool = True, language: str = "") -> list[Result]:
         """Classify articles through the queue.

@@ -56,11 +56,11 @@ def classify_router(service: Service) -> APIRouter:
 def about_router(service: Service) -> APIRouter:
     """``GET /v1/themes`` and ``GET /v1/model``."""
     router = APIRouter(prefix="/v1", tags=["about"])
-    artifact = service.classifier.artifact
 
     @router.get("/themes", response_model=ThemesOut, summary="The themes", responses=errors(429, 503))
     async def themes() -> dict[str, Any]:
         """The taxonomy, and from which probability on a theme is to review, and matches."""
+        artifact = service.classifier.artifact
         limits = artifact.decisions.themes
         given = artifact.taxonomy.to_dict()
         told = [
@@ -72,10 +72,12 @@ def about_router(service: Service) -> APIRouter:
     @router.get("/model", response_model=ModelOut, summary="The model", responses=errors(429, 503))
     async def model() -> ModelOut:
         """Which model answers, and its card."""
+        serving = service.serving
+        artifact = serving.classifier.artifact
         return ModelOut(
             name=artifact.name, version=artifact.version, digest=artifact.digest, backbone=artifact.backbone,
-            engine=service.classifier.engine.name, taxonomy=artifact.taxonomy.version,
-            max_windows=artifact.windows.limit, card=artifact.card(),
+            engine=serving.classifier.engine.name, taxonomy=artifact.taxonomy.version,
+            max_windows=artifact.windows.limit, since=serving.since, card=serving.card,
         )  # fmt: skip
 
     return router

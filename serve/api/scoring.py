@@ -57,8 +57,13 @@ class _Work:
             self.future.set_exception(error)
 
 
+_Cut = tuple[_Work, int, Encoded]  # a request, the place of one of its articles, and that article in windows
+
+
 class ScoringQueue:
     """Scores articles of many requests, one of each in turn, so that a large one holds up no small one.
+
+    ``classifier`` may be replaced at any time: the batch in work is finished with the one before.
 
     Args:
         capacity: articles that may wait.
@@ -70,7 +75,7 @@ class ScoringQueue:
         self, classifier: ThemeClassifier, *, capacity: int, patience: float,
         observe: Callable[[int, float], None] = lambda _size, _seconds: None,
     ) -> None:  # fmt: skip
-        self._classifier = classifier
+        self.classifier = classifier
         self._capacity, self._patience, self._observe = capacity, patience, observe
         self._turns: deque[_Work] = deque()
         self._waiting = 0
@@ -126,31 +131,42 @@ class ScoringQueue:
         return max(1, min(60, math.ceil(self._waiting * self._seconds / 2)))
 
     def _run(self) -> None:
-        while batch := self._gather():
-            begun = time.monotonic() - self._cutting
-            self._cutting = 0.0
-            try:
-                self._score(batch)
-            except Exception as error:
-                for work, _, _ in batch:
-                    work.fail(error)
-            spent = time.monotonic() - begun
-            self._seconds += _PACE * (spent / len(batch) - self._seconds) if self._seconds else spent / len(batch)
-            self._observe(len(batch), spent)
+        while self._turn():
+            pass
 
-    def _gather(self) -> list[tuple[_Work, int, Encoded]]:
-        """The next articles, cut into windows; none when closed."""
-        batch: list[tuple[_Work, int, Encoded]] = []
+    def _turn(self) -> bool:
+        """Score one batch; whether there was one. Between two of them no model is held on to."""
+        classifier, batch = self._gather()
+        if not batch:
+            return False
+        begun = time.monotonic() - self._cutting
+        self._cutting = 0.0
+        try:
+            _score(classifier, batch)
+        except Exception as error:
+            for work, _, _ in batch:
+                work.fail(error)
+        spent = time.monotonic() - begun
+        self._seconds += _PACE * (spent / len(batch) - self._seconds) if self._seconds else spent / len(batch)
+        self._observe(len(batch), spent)
+        return True
+
+    def _gather(self) -> tuple[ThemeClassifier, list[_Cut]]:
+        """The next articles, cut into windows, and the model to score them with; no articles when closed."""
+        batch: list[_Cut] = []
         tokens = 0
+        classifier = self.classifier
         while len(batch) < BATCH_ARTICLES and tokens < BATCH_TOKENS:
             turn = self._take(wait=not batch)
             if turn is None:
                 break
             work, index = turn
+            if not batch:  # it may have been replaced while nothing came
+                classifier = self.classifier
             article, language = work.articles[index]
             begun = time.monotonic()
             try:
-                encoded = self._classifier.windower.encode(article, language)
+                encoded = classifier.windower.encode(article, language)
             except InputError as error:
                 work.fail(UnreadableError(index, error.what))
             except Exception as error:
@@ -159,7 +175,7 @@ class ScoringQueue:
                 tokens += sum(map(len, encoded.windows))
                 batch.append((work, index, encoded))
             self._cutting += time.monotonic() - begun
-        return batch
+        return classifier, batch
 
     def _take(self, wait: bool) -> tuple[_Work, int] | None:
         with self._changed:
@@ -180,19 +196,20 @@ class ScoringQueue:
                     return None
                 self._changed.wait()
 
-    def _score(self, batch: list[tuple[_Work, int, Encoded]]) -> None:
-        try:
-            results = self._classifier.predict_encoded([e for _, _, e in batch], any(w.explain for w, _, _ in batch))
-        except Exception:
-            if len(batch) == 1:
-                raise
-            for item in batch:  # one article must not fail those that happened to share its batch
-                try:
-                    self._score([item])
-                except Exception as error:
-                    item[0].fail(error)
-            return
-        for (work, index, _), result in zip(batch, results, strict=True):
-            work.results[index] = result if work.explain else replace(result, evidence={})
-            if len(work.results) == len(work.articles):
-                work.answer([work.results[i] for i in range(len(work.articles))])
+
+def _score(classifier: ThemeClassifier, batch: list[_Cut]) -> None:
+    try:
+        results = classifier.predict_encoded([e for _, _, e in batch], any(w.explain for w, _, _ in batch))
+    except Exception:
+        if len(batch) == 1:
+            raise
+        for item in batch:  # one article must not fail those that happened to share its batch
+            try:
+                _score(classifier, [item])
+            except Exception as error:
+                item[0].fail(error)
+        return
+    for (work, index, _), result in zip(batch, results, strict=True):
+        work.results[index] = result if work.explain else replace(result, evidence={})
+        if len(work.results) == len(work.articles):
+            work.answer([work.results[i] for i in range(len(work.articles))])

@@ -6,6 +6,8 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from model.classifier import ThemeClassifier
@@ -23,17 +25,43 @@ Receive = Callable[[], Awaitable[Any]]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Serving:
+    """The model that answers; its card is kept, because its folder may go."""
+
+    classifier: ThemeClassifier
+    card: str
+    since: datetime  # UTC
+
+
 class Service:
     """The parts of a running service. ``close`` finishes what was accepted."""
 
     def __init__(self, classifier: ThemeClassifier, store: FeedbackStore, limits: Limits | None = None) -> None:
-        self.classifier, self.store = classifier, store
+        self.store = store
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.scoring = ScoringQueue(
             classifier, capacity=self.limits.queue, patience=_PATIENCE * self.limits.wait, observe=self.metrics.batch
         )
+        self.use(classifier)
         self._threads = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+
+    @property
+    def classifier(self) -> ThemeClassifier:
+        """The one that answers."""
+        return self.serving.classifier
+
+    def use(self, classifier: ThemeClassifier) -> None:
+        """Answer with another model, from the next batch on.
+
+        Raises:
+            OSError: its card cannot be read; nothing is changed.
+        """
+        serving = Serving(classifier, classifier.artifact.card(), datetime.now(UTC).replace(microsecond=0))
+        self.scoring.classifier = classifier
+        self.serving = serving
+        self.metrics.model(classifier.artifact.label(), classifier.engine.name)
 
     def close(self) -> None:
         """End the threads. The store stays the caller's."""

@@ -22,12 +22,17 @@ _VERSION_KEYS = ("mtime", "LastModified", "last_modified", "updated", "ETag", "e
 
 @dataclass(frozen=True)
 class Input:
-    """One file to read. ``fs`` is its fsspec file system, ``None`` for a local path or standard input."""
+    """One file to read.
+
+    ``fs`` is its fsspec file system, ``None`` for a local path or standard input. ``rows`` are the
+    first row to read, from 0, and the one to stop before (Parquet only); ``None`` for all.
+    """
 
     name: str
     path: str
     format: Format
     fs: Any = None
+    rows: tuple[int, int] | None = None
 
     def open(self) -> IO[bytes]:
         """Its bytes as stored. Raises whatever the file system raises."""

@@ -5,57 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from model.artifact import Artifact
 from model.errors import InputError
-from model.text import Article
 from serve.score.arrow import merged_schema
 from serve.score.chunks import Chunk, Cutter, check_inputs, total_size
-from serve.score.duplicates import Duplicates, NearDuplicates, Placement
+from serve.score.duplicates import Duplicates, Placement
 from serve.score.facts import RESTORE
-from serve.score.formats import Format
-from serve.score.inputs import Input
 from serve.score.journal import Workspace
-from serve.score.layout import Layout
 from serve.score.parts import Part, build_part, read_part, refill
+from serve.score.placing import fill, place
 from serve.score.progress import Meter
 from serve.score.report import html_report
-from serve.score.rows import Columns
-from serve.score.scorer import ModelChoice, with_thresholds
+from serve.score.settings import Settings
 from serve.score.sinks import open_sink
-from serve.score.streams import reading
 from serve.score.summary import Counts, Summary
 from serve.score.workers import Backend, Pending, Pool, Serial
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A run as the user asked for it. ``chunk`` is the most rows scored and saved together."""
-
-    inputs: tuple[Input, ...]
-    output: Path
-    format: Format
-    columns: Columns
-    choice: ModelChoice
-    chunk: int
-    near: NearDuplicates | None = None
-    workers: int = 1
-    resume: bool = False
-    overwrite: bool = False
-
-    def options(self, engine: str) -> dict[str, Any]:
-        """All that changes the output, by option name; the number of workers does not."""
-        return {
-            "format": str(self.format), "input_format": [str(item.format) for item in self.inputs],
-            "text_column": self.columns.text, "title_column": self.columns.title, "id_column": self.columns.id,
-            "threshold": sorted(self.choice.thresholds), "explain": self.choice.explain, "engine": engine,
-            "near_duplicates": self.near and str(self.near), "chunk": self.chunk,
-        }  # fmt: skip
 
 
 @dataclass
@@ -71,11 +39,8 @@ class Run:
     """One run of ``themewatch score``."""
 
     def __init__(self, settings: Settings, artifact: Artifact, work: Workspace, console: Console) -> None:
-        with_thresholds(artifact, settings.choice.thresholds)  # a wrong key is told before the model is loaded
-        self._settings, self._artifact, self._work, self._console = settings, artifact, work, console
-        self._layout = Layout(
-            artifact.taxonomy.keys, f"{artifact.name}/{artifact.version}", settings.choice.explain, bool(settings.near)
-        )
+        self._settings, self._artifact, self._work = settings, artifact, work
+        self._layout = settings.layout(artifact)
         self._meter = Meter(console, total_size(settings.inputs))
         self._parts = 0
 
@@ -89,7 +54,9 @@ class Run:
         settings = self._settings
         check_inputs(settings.inputs, settings.columns)
         with self._backend() as backend:
-            joined = self._work.open(self._facts(backend.engine_name), settings.resume, settings.overwrite)
+            joined = self._work.open(
+                settings.facts(self._artifact, backend.engine_name), settings.resume, settings.overwrite
+            )
             self._meter.begin()
             if joined is None:
                 with self._meter:
@@ -104,27 +71,12 @@ class Run:
             return Pool(settings.choice, self._meter.tick, settings.workers)
         return Serial(settings.choice, self._meter.tick)
 
-    def _facts(self, engine: str) -> dict[str, Any]:
-        facts: dict[str, Any] = {
-            "themewatch version": metadata.version("themewatch"), "model": self._artifact.digest,
-            "options": self._settings.options(engine), "inputs": [],
-        }  # fmt: skip
-        if self._settings.near:
-            facts["datasketch version"] = metadata.version("datasketch")
-        for item in self._settings.inputs:
-            with reading(item):
-                facts["inputs"].append(item.fingerprint())
-        return facts
-
     def _score(self, backend: Backend) -> None:
         duplicates = Duplicates(self._settings.near)
         waiting: deque[_Waiting] = deque()
         for chunk in Cutter(self._settings.inputs, self._settings.columns, self._settings.chunk):
-            placements = [duplicates.place(row.title, row.text) for row in chunk.rows]
-            outcomes = None
-            if not self._work.has(chunk.number):
-                fresh = [row for row, placed in zip(chunk.rows, placements, strict=True) if placed.fresh]
-                outcomes = backend.submit([Article(row.text, row.title, row.id) for row in fresh])
+            placements, articles = place(chunk, duplicates)
+            outcomes = None if self._work.has(chunk.number) else backend.submit(articles)
             waiting.append(_Waiting(chunk, placements, outcomes))
             self._meter.expect(sum(p.fresh for w in waiting if w.outcomes for p in w.placements), chunk.position)
             if len(waiting) >= backend.depth:
@@ -144,9 +96,7 @@ class Run:
                 )  # fmt: skip
             refill(part, item.placements, self._layout)
         else:
-            slots = [placed.slot for placed in item.placements if placed.fresh]
-            for slot, outcome in zip(slots, item.outcomes(), strict=True):
-                slot.outcome = outcome
+            fill(item.placements, item.outcomes())
             data, rejected = build_part(chunk, item.placements, self._layout)
             self._work.write(chunk.number, data, rejected)
         self._parts = chunk.number + 1
@@ -183,10 +133,4 @@ class Run:
             yield read_part(self._work.read(number), self._layout, with_rows)
 
     def _summary(self, counts: Counts) -> Summary:
-        settings = self._settings
-        names = {theme.key: theme.name() for theme in self._artifact.taxonomy.themes}
-        return Summary(
-            counts, names, f"{self._layout.model} ({self._artifact.digest[:12]})",
-            tuple(item.name for item in settings.inputs), str(settings.output), str(self._work.rejects),
-            self._meter.articles, self._meter.tokens, self._meter.seconds,
-        )  # fmt: skip
+        return self._settings.summary(self._artifact, counts, str(self._work.rejects), self._meter)

@@ -165,19 +165,24 @@ def _parquet(item: Input, columns: Columns, tell: Tell) -> Iterator[Row | Reject
     with seekable(item, tell) as stream:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
         schema = file.schema_arrow
-        columns.check(schema.names, item.name)
-        if not is_text(schema.field(columns.text).type):
-            kind = schema.field(columns.text).type
-            raise InputError(f"column {columns.text!r} holds {kind}, not strings", where=item.name)
+        check_schema(schema, columns, item.name)
         wanted = [name for name in (columns.text, columns.title or "title", columns.id or "id") if name in schema.names]
         share = (item.size() or 0) / max(1, file.metadata.num_rows)
         counted = item.repeatable and not item.format.compression
-        number = 0
-        for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+        first, stop = item.rows or (0, file.metadata.num_rows)
+        groups, number = _row_groups(file.metadata, first, stop)
+        for batch in file.iter_batches(batch_size=_BATCH, row_groups=groups, use_threads=False):
+            if number + batch.num_rows <= first:
+                number += batch.num_rows
+                continue
+            if number >= stop:
+                return
             values = {name: column_text(batch.column(name)) for name in wanted}
             size = batch.nbytes // max(1, batch.num_rows)
             for index in range(batch.num_rows):
                 number += 1
+                if not first < number <= stop:
+                    continue
                 cells = {name: values[name][index] for name in wanted}
                 row = Row(item.name, number, "", "", "", size, batch=batch, index=index)
                 found = "not UTF-8" if any(isinstance(v, bytes) for v in cells.values()) else fields(cells, columns)
@@ -188,6 +193,32 @@ def _parquet(item: Input, columns: Columns, tell: Tell) -> Iterator[Row | Reject
                     yield row
             if counted:
                 tell(round(share * batch.num_rows))
+
+
+def check_schema(schema: Any, columns: Columns, where: str) -> None:
+    """Check the Arrow schema of a Parquet file before it is read.
+
+    Raises:
+        InputError: see ``Columns.check``; or the text column holds no strings.
+    """
+    columns.check(schema.names, where)
+    kind = schema.field(columns.text).type
+    if not is_text(kind):
+        raise InputError(f"column {columns.text!r} holds {kind}, not strings", where=where)
+
+
+def _row_groups(about: Any, first: int, stop: int) -> tuple[list[int], int]:
+    """The row groups of a Parquet file that hold rows ``first`` to ``stop``, and the number of rows before them."""
+    groups: list[int] = []
+    before = at = 0
+    for index in range(about.num_row_groups):
+        end = at + about.row_group(index).num_rows
+        if end <= first:
+            before = end
+        elif at < stop:
+            groups.append(index)
+        at = end
+    return groups, before
 
 
 def _row(
