@@ -15,7 +15,7 @@ import typer
 from model.errors import ThemewatchError
 
 GROUP = "themewatch.commands"
-_ORDER = ("classify", "demo", "evaluate", "train", "data")
+_ORDER = ("classify", "score", "demo", "serve", "feedback", "data", "train", "evaluate", "models")
 EXIT_ERROR = 2
 
 

@@ -14,9 +14,9 @@ from model.decisions import Decision, Decisions
 from model.result import Result
 from training.data import Item
 from training.rows import Row
+from training.splits import SIMILAR, sketch
 from training.table import predict_items
 
-_SHINGLE, _PERMUTATIONS, _TWIN = 5, 64, 0.6  # as in training.splits: from 0.6 on, one label serves both
 _LIKENESS, _SPREAD = 0.4, 0.3  # weights beside an uncertainty of 0 to 1
 _REACH = 0.25  # distance of two articles' scores at which they count as unlike
 
@@ -48,10 +48,10 @@ def choose(classifier: ThemeClassifier, pool: Sequence[Item], count: int, known:
     doubts = [doubt(result, classifier.artifact.decisions) for result in results]
     scores = np.asarray([list(result.scores.values()) for result in results]).reshape(len(pool), -1)
     languages = [item.lang or result.language for item, result in zip(pool, results, strict=True)]
-    sketches = np.asarray([sketch(item.text) for item in pool]).reshape(len(pool), -1)
+    sketches = np.asarray([sketch(item.text).hashvalues for item in pool]).reshape(len(pool), -1)
     open_ = np.ones(len(pool), dtype=bool)
     for item in known:
-        open_ &= likeness(sketches, sketch(item.text)) < _TWIN
+        open_ &= likeness(sketches, sketch(item.text).hashvalues) < SIMILAR
     quotas, had = shares(Counter(languages), count), Counter[str]()
     nearest = np.zeros(len(pool))  # likeness to the most alike article taken
     chosen: list[Choice] = []
@@ -66,7 +66,7 @@ def choose(classifier: ThemeClassifier, pool: Sequence[Item], count: int, known:
         text = likeness(sketches, sketches[best])
         said = np.exp(-np.square(np.linalg.norm(scores - scores[best], axis=1) / _REACH))
         nearest = np.maximum(nearest, (text + said) / 2)
-        open_ &= text < _TWIN
+        open_ &= text < SIMILAR
         open_[best] = False
     return chosen
 
@@ -102,17 +102,6 @@ def shares(languages: Mapping[str, int], count: int) -> dict[str, int]:
         out[language] = max(1, min(size, rest // (len(languages) - done)))
         rest = max(0, rest - out[language])
     return out
-
-
-def sketch(text: str) -> NDArray[np.uint64]:
-    """MinHash of a text's character 5-grams (Broder 1997)."""
-    from datasketch import MinHash
-
-    plain = "".join(text.split()).casefold()
-    shingles = {plain[i : i + _SHINGLE] for i in range(max(1, len(plain) - _SHINGLE + 1))}
-    made = MinHash(num_perm=_PERMUTATIONS, seed=1)
-    made.update_batch([shingle.encode("utf-8", "replace") for shingle in sorted(shingles)])
-    return np.asarray(made.hashvalues, dtype=np.uint64)
 
 
 def likeness(sketches: NDArray[np.uint64], one: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ def read_items(
     bad: list[BadRow] = []
     seen: dict[str, str] = {}
     for path in data_files(paths):
-        for line, row in _rows(path):
+        for line, row in raw_rows(path):
             item = _item(path, line, row, themes, labelled)
             if isinstance(item, Item) and item.id in seen:
                 item = BadRow(str(path), line, f"id {item.id!r} already stands in {seen[item.id]}")
@@ -108,7 +108,7 @@ def digest(items: Iterable[Item]) -> str:
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def raw_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Line number and row, or the reason why the line is no row."""
     try:
         if path.suffix == ".jsonl":

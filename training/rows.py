@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import DataError
-from training.data import MAX_CHARACTERS, _rows
+from training.data import MAX_CHARACTERS, raw_rows
 
 Row = dict[str, Any]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -27,7 +27,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | str]]:
     if not path.is_file():
         raise DataError("no such file", where=path)
     if path.suffix in (".jsonl", ".parquet"):
-        yield from _rows(path)
+        yield from raw_rows(path)
         return
     if path.suffix not in SUFFIXES:
         raise DataError(f"unknown kind of file {path.suffix!r}", where=path, remedy=f"use {', '.join(SUFFIXES)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from training.config import Split
 from training.data import Item
 
-_SHINGLE, _PERMUTATIONS, _SIMILAR = 5, 64, 0.6
+_SHINGLE, _PERMUTATIONS = 5, 64
+SIMILAR = 0.6  # Jaccard similarity of shingles from which texts count as nearly the same
 
 
 @dataclass(frozen=True)
@@ -24,19 +26,27 @@ class Parts:
     unseen: list[Item]
 
 
-def near_duplicates(items: Sequence[Item]) -> list[tuple[int, int]]:
-    """Pairs of items whose texts are nearly the same (MinHash over character 5-grams, Broder 1997)."""
-    from datasketch import MinHash, MinHashLSH
+def sketch(text: str) -> Any:
+    """MinHash of a text's character 5-grams (Broder 1997), blanks and case aside."""
+    from datasketch import MinHash
 
-    index = MinHashLSH(threshold=_SIMILAR, num_perm=_PERMUTATIONS)
+    plain = "".join(text.split()).casefold()
+    shingles = {plain[i : i + _SHINGLE] for i in range(max(1, len(plain) - _SHINGLE + 1))}
+    made = MinHash(num_perm=_PERMUTATIONS, seed=1)
+    made.update_batch([s.encode("utf-8", "replace") for s in sorted(shingles)])
+    return made
+
+
+def near_duplicates(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """Pairs of items whose texts are nearly the same."""
+    from datasketch import MinHashLSH
+
+    index = MinHashLSH(threshold=SIMILAR, num_perm=_PERMUTATIONS)
     pairs = []
     for position, item in enumerate(items):
-        text = "".join(item.text.split()).casefold()
-        shingles = {text[i : i + _SHINGLE] for i in range(max(1, len(text) - _SHINGLE + 1))}
-        sketch = MinHash(num_perm=_PERMUTATIONS, seed=1)
-        sketch.update_batch([s.encode("utf-8", "replace") for s in sorted(shingles)])
-        pairs += [(int(other), position) for other in index.query(sketch)]
-        index.insert(str(position), sketch)
+        made = sketch(item.text)
+        pairs += [(int(other), position) for other in index.query(made)]
+        index.insert(str(position), made)
     return pairs
 
 
