@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from model.classifier import ThemeClassifier
 from model.errors import ConfigError
 from serve.api.credentials import Credentials, Throttle, is_loopback
-from serve.api.scope import App, Receive, Scope, Send
+from serve.api.limits import Limits
+from serve.api.scope import App, Receive, Scope, Send, user_of
 from tests.api_tools import PLAIN, assert_error, client_on
 
 KEY, OTHER, PASSWORD = "key-of-the-newsroom", "another-key", "pass:wörd"
@@ -39,7 +40,8 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"access-control-allow-origin", b"*")]})
+    headers = [(b"access-control-allow-origin", b"*"), (b"x-user", user_of(scope).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"the page"})
 
 
@@ -111,9 +113,21 @@ def test_the_page_wants_the_login(client: TestClient) -> None:
         assert answer.headers["www-authenticate"].startswith("Basic ")
     answer = client.get("/any/asset.js", headers=basic("ana", PASSWORD))
     assert answer.text == "the page"
+    assert answer.headers["x-user"] == "demo-ana"
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+
+def test_files_for_the_page_may_be_larger_than_other_bodies(tiny: ThemeClassifier, tmp_path: Path) -> None:
+    demo: App = page
+    with client_on(tiny, tmp_path, page=demo, limits=Limits(body=1_000, file=2_000)) as client:
+        for path, size, status in [
+            ("/gradio_api/upload", 1_500, 200), ("/gradio_api/upload", 2_500, 413), ("/gradio_api/upload/", 1_500, 413),
+            ("/gradio_api/queue/join", 1_500, 413), ("/v1/classify", 1_500, 413),
+        ]:  # fmt: skip
+            kind = {"content-type": "application/json"}
+            assert client.post(path, content=b" " * size, headers=kind).status_code == status, (path, size)
 
 
 def test_guessing_is_slowed_down(client: TestClient) -> None:

@@ -16,8 +16,9 @@ from model.errors import InputError
 from serve.api.limits import Limits
 from serve.api.page import QueuedClassifier, build_page
 from serve.api.service import Service
+from serve.demo.files import private_folder
 from tests.api_tools import BASE, PLAIN, THEMED, HeldClassifier, RealServer, assert_error, service_on
-from tests.test_demo import FLAGS
+from tests.test_demo_browser import FLAGS
 
 CHROMIUM = shutil.which("chromium")
 
@@ -47,16 +48,16 @@ def test_page_and_api_share_a_port(client: TestClient) -> None:
     assert_error(client.get("/v1/config"), 404)
 
 
-def press_read(client: TestClient, data: list[object], element: str = "read") -> str:
-    """What the page's own script does on a click; gives the events it gets."""
+def press(client: TestClient, element: str, data: list[object], session: str = "") -> str:
+    """What the page's own script does when something happens to an element; gives the events it gets."""
     config = client.get("/config").json()
-    button = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "read")
-    clicks = [d for d in config["dependencies"] if d["targets"] and d["targets"][0][1] == "click"]
-    chosen = next(d["id"] for d in clicks if (d["targets"][0][0] == button) == (element == "read"))
-    sent = {"data": data, "fn_index": chosen, "session_hash": f"s{chosen}", "event_data": None}
+    place = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == element)
+    chosen = next(d for d in config["dependencies"] if place in [target[0] for target in d["targets"]])["id"]
+    session = session or f"s{chosen}"
+    sent = {"data": data, "fn_index": chosen, "session_hash": session, "event_data": None}
     assert client.post("/gradio_api/queue/join", json=sent).status_code == 200
     told = ""
-    with client.stream("GET", f"/gradio_api/queue/data?session_hash=s{chosen}") as answer:
+    with client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as answer:
         for line in answer.iter_lines():
             told += line
             if "process_completed" in line:
@@ -66,7 +67,7 @@ def press_read(client: TestClient, data: list[object], element: str = "read") ->
 
 def test_reading_a_text_goes_through_the_queue(client: TestClient, service: Service) -> None:
     before = service.metrics.text()
-    told = press_read(client, [THEMED])
+    told = press(client, "read", [THEMED])
     assert "data-decision='match'" in told
     assert before != service.metrics.text()
 
@@ -74,10 +75,23 @@ def test_reading_a_text_goes_through_the_queue(client: TestClient, service: Serv
 def test_wrong_calls_of_the_page_print_no_text(
     client: TestClient, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = press_read(client, ["unspeakable"], "examples")
+    """A choice that the page does not offer."""
+    told = press(client, "by-decision", [None, "unspeakable", "unspeakable", "unspeakable", "unspeakable"])
     assert '"success":false' in told
     assert "unspeakable" not in told + "".join(capfd.readouterr()) + caplog.text
-    assert "ComponentProcessingError at" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["https://evil.example/x.txt", "/etc/passwd"])
+def test_the_page_reads_only_what_was_uploaded(client: TestClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(*_: object, **__: object) -> None:
+        raise AssertionError("the page asked another server")
+
+    monkeypatch.setattr("gradio.processing_utils.save_url_to_cache", fetched)
+    monkeypatch.setattr("gradio.processing_utils.async_save_url_to_cache", fetched, raising=False)
+    for meta in ({"meta": {"_type": "gradio.FileData"}}, {}):
+        told = press(client, "file", [{"path": path, "url": path, **meta}])
+        assert '"success":false' in told
+        assert "root:" not in told
 
 
 @pytest.mark.parametrize(
@@ -85,6 +99,7 @@ def test_wrong_calls_of_the_page_print_no_text(
     [
         "/nothing", "/monitoring", "/login", "/gradio_api/proxy=https://evil.example/", "/gradio_api/file=/etc/passwd",
         "/gradio_api/file/etc/passwd", "/gradio_api/upload_progress?upload_id=1", "/gradio_api/run-history/records",
+        "/gradio_api/file=https://evil.example/", "/gradio_api/file=HTTP://evil.example/",
         "/static/../../../etc/passwd", "/static/%2e%2e/%2e%2e/etc/passwd", "/assets/..%2f..%2fetc/passwd",
     ],
 )  # fmt: skip
@@ -94,8 +109,27 @@ def test_closed_parts_of_the_page(client: TestClient, path: str) -> None:
     assert "root:" not in answer.text
 
 
-def test_uploads_are_closed(client: TestClient) -> None:
-    assert_error(client.post("/gradio_api/upload", files={"files": ("x.txt", b"x")}), 404)
+def test_uploads_are_kept_apart_and_limited(client: TestClient) -> None:
+    answer = client.post("/gradio_api/upload", files={"files": ("../../x.txt", THEMED.encode())})
+    assert answer.status_code == 200, answer.text[:200]
+    (path,) = answer.json()
+    assert private_folder() in Path(path).resolve().parents
+    told = press(client, "file", [{"path": path, "meta": {"_type": "gradio.FileData"}}])
+    assert "data-decision='match'" in told
+    assert not Path(path).exists()  # read, and gone
+    large = b"x" * (33 * 2**20)
+    assert_error(client.post("/gradio_api/upload", files={"files": ("x.csv", large)}), 413)
+
+
+def test_corrections_go_to_the_services_store(client: TestClient, service: Service) -> None:
+    form: list[object] = [None, False, [], "a note", False, "", "", "", ""]
+    before, counted = service.store.count(), service.metrics.text()
+    assert "First read an article" in press(client, "save", form, "nothing-read")
+    press(client, "read", [f"{THEMED} once more"], "mine")
+    assert "Saved." in press(client, "save", form, "mine")
+    assert "in place of" in press(client, "save", form, "mine")
+    assert service.store.count() == before + 1
+    assert counted != service.metrics.text()
 
 
 def test_no_other_site_may_read_the_page(client: TestClient) -> None:

@@ -46,6 +46,29 @@ def test_security_headers_on_every_answer(client: TestClient) -> None:
     assert_error(client.options("/v1/classify", headers=preflight), 405)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"sec-fetch-site": "same-origin", "origin": "https://behind.a.proxy"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://localhost:3000"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://localhost"}, 200),
+        ({}, 200),
+    ],
+)
+def test_other_web_pages_cannot_act_through_a_browser(client: TestClient, headers: dict[str, str], status: int) -> None:
+    answer = client.post("/v1/classify", json={"text": THEMED}, headers=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert_error(answer, 403, "foreign_site")
+    assert client.get("/v1/model", headers=headers).status_code == 200  # told, but no script of theirs may read it
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "", "localhost.evil"])
 def test_without_credentials_only_own_names_are_answered(client: TestClient, host: str) -> None:
     assert_error(client.get("/v1/model", headers={"host": host}), 421, "foreign_name")

@@ -1,10 +1,11 @@
-"""SIGKILL: what was answered is stored, whenever the process dies."""
+"""SIGKILL and SIGTERM: what was answered is stored, whenever the process dies."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -36,8 +37,10 @@ class Writer(threading.Thread):
                     self.answered.append(answer.json()["id"])
 
 
-def kill_while_writing(model: Path, folder: Path, rounds: int) -> int:
-    """Kill a server again and again under fire; the number of answered records, all of them found again."""
+def kill_while_writing(
+    model: Path, folder: Path, rounds: int, end: Callable[[RealServer], object] = RealServer.kill
+) -> int:  # fmt: skip
+    """End a server again and again under fire; the number of answered records, all of them found again."""
     url = f"sqlite:///{folder / 'feedback.sqlite3'}"
     rng = random.Random(5)
     answered: set[str] = set()
@@ -51,7 +54,7 @@ def kill_while_writing(model: Path, folder: Path, rounds: int) -> int:
             while time.monotonic() < until and not all(writer.answered for writer in writers):
                 time.sleep(0.01)
             time.sleep(rng.uniform(0.05, 0.5))
-            server.kill()
+            end(server)
             for writer in writers:
                 writer.join(60)
                 answered.update(writer.answered)
@@ -66,6 +69,10 @@ def kill_while_writing(model: Path, folder: Path, rounds: int) -> int:
 
 def test_answered_feedback_survives_kills(tiny_artifact: Artifact, tmp_path: Path) -> None:
     assert kill_while_writing(tiny_artifact.folder, tmp_path, 3) >= 12
+
+
+def test_answered_feedback_survives_a_stop(tiny_artifact: Artifact, tmp_path: Path) -> None:
+    assert kill_while_writing(tiny_artifact.folder, tmp_path, 1, RealServer.stop) >= 4
 
 
 @pytest.mark.slow

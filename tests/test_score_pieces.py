@@ -207,6 +207,7 @@ def test_progress(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "articles/s" in told
         assert "tokens/s" in told
         assert ("50%" in told) is (total is not None)
+        assert ("left" in told) is (total is not None)
         assert (meter.articles, meter.tokens) == (10.0, 400)
 
 
@@ -234,5 +235,5 @@ def test_a_broken_article_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> 
 def test_numbers_are_no_formulas() -> None:
     for text in ("-1", "+1.5e-3", "-1,234.5", "-.5", "+12%", "", "text", "1=1"):
         assert safe_cell(text) == text
-    for text in ("-1+1", "=1", "--1", "-", "+", "@SUM(A1)", "-cmd|' /C calc'!A0", "\t-1"):
+    for text in ("-1+1", "=1", "--1", "-", "+", "@SUM(A1)", "-cmd|' /C calc'!A0", "\t-1", "\n=1", "＝1"):
         assert safe_cell(text) == f"'{text}"

@@ -110,7 +110,7 @@ def compare(items: Sequence[Item], old: Answers, new: Answers) -> Comparison:
     free = np.asarray([not item.themes for item in items])
     return Comparison(
         items=len(items),
-        macro_f1=change(_macro, columns=carried),
+        macro_f1=change(_macro, columns=carried or slice(None)),  # no theme carried: alarms alone count
         themes={keys[k]: change(_macro, columns=[k]) for k in carried},
         languages=languages,
         calibration_error=(calibration_error(truth, scores[0]), calibration_error(truth, scores[1])),

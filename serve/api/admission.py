@@ -79,28 +79,33 @@ def has_body(headers: Mapping[bytes, bytes]) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], ticket: Ticket, limits: Limits) -> bytes:
+async def read_body(
+    receive: Receive, headers: Mapping[bytes, bytes], ticket: Ticket, limits: Limits, most: int
+) -> bytes:  # fmt: skip
     """The whole body.
+
+    Args:
+        most: bytes it may have.
 
     Raises:
         ProblemError: 413 where it is too large, 408 where it comes too slowly, 503 where memory is short.
         ClientGoneError: it ends before its end.
     """
     too_large = ProblemError(
-        413, "too_large", f"the body is over the limit of {limits.body:,} bytes", headers={"Connection": "close"}
+        413, "too_large", f"the body is over the limit of {most:,} bytes", headers={"Connection": "close"}
     )
     declared = headers.get(b"content-length", b"").strip()
-    too_long = declared.isdigit() and (len(declared) > 18 or int(declared) > limits.body)
+    too_long = declared.isdigit() and (len(declared) > 18 or int(declared) > most)
     if too_long and headers.get(b"expect", b"").lower() == b"100-continue":
         raise too_large
     body = bytearray()
     try:
         async with asyncio.timeout(limits.upload):
             read, more = 0, True
-            while more and read <= _DRAIN * limits.body:
+            while more and read <= _DRAIN * most:
                 chunk, more = _part(await receive())
                 read += len(chunk)
-                if read > limits.body or too_long:
+                if read > most or too_long:
                     too_long = True
                     body.clear()
                 else:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from serve.api.problems import ProblemError, http_problem, internal_problem
+import asyncio
+
+from serve.api.problems import ClientGoneError, ProblemError, http_problem, internal_problem
 from serve.api.scope import Message, Receive, Scope, Send
 
+_STALLED = 30  # seconds that a client may leave a part of its answer unread
 _ALL = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 _API = [
     *_ALL,
@@ -34,7 +37,11 @@ class Exchange:
         self.status = 500
 
     async def send(self, message: Message) -> None:
-        """Pass an answer on."""
+        """Pass an answer on.
+
+        Raises:
+            ClientGoneError: the client takes nothing any more.
+        """
         if message["type"] == "http.response.start":
             if not self._api and message["status"] in _REWORDED:
                 await self._reword(message)
@@ -43,7 +50,7 @@ class Exchange:
             self.status = message["status"]
             message["headers"] = self._headers(message)
         if not self._replacing:
-            await self._send(message)
+            await self._pass_on(message)
 
     async def refuse(self, scope: Scope, receive: Receive, problem: ProblemError) -> None:
         """Answer with a problem, unless an answer is on its way already."""
@@ -59,9 +66,17 @@ class Exchange:
         self.started, self.status = True, status
         start: Message = {"type": "http.response.start", "status": status, "headers": response.raw_headers}
         start["headers"] = self._headers(start)
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": response.body})
+        await self._pass_on(start)
+        await self._pass_on({"type": "http.response.body", "body": response.body})
         self._replacing = True
+
+    async def _pass_on(self, message: Message) -> None:
+        """A client that asks and does not read must not keep its place for ever."""
+        try:
+            async with asyncio.timeout(_STALLED):
+                await self._send(message)
+        except TimeoutError:
+            raise ClientGoneError from None
 
     def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
         """Ours in place of the answer's own; no other site is let in (CORS)."""

@@ -23,6 +23,7 @@ from serve.api.scope import (
     address_of,
     headers_of,
     is_api,
+    method_of,
     route_of,
     set_user,
     user_of,
@@ -30,6 +31,9 @@ from serve.api.scope import (
 
 ACCESS = logging.getLogger("themewatch.access")
 LOG = logging.getLogger("themewatch.serve")
+_UPLOAD = "/gradio_api/upload"
+_NAME = 100  # characters that the feedback store keeps of a user's name
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -76,25 +80,29 @@ class Front:
                 await exchange.refuse(scope, receive, internal_problem())
         finally:
             seconds = time.monotonic() - begun
-            route, status = route_of(scope), exchange.status
-            self._metrics.request(scope["method"], route, status, seconds)
-            ACCESS.info("%s %s %s %d %.3fs", address_of(scope), scope["method"][:10], route, status, seconds)
+            method, route, status = method_of(scope), route_of(scope), exchange.status
+            self._metrics.request(method, route, status, seconds)
+            ACCESS.info("%s %s %s %d %.3fs", address_of(scope), method, route, status, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange, api: bool) -> None:
         if scope["path"] in PROBES:
             await self._api(scope, receive, exchange.send)
             return
         headers = headers_of(scope)
+        if scope["method"] not in _HARMLESS:
+            _check_site(headers)
         self._admit_api(scope, headers) if api else self._admit_demo(scope, headers)
         app = self._api if api else self._demo
         if app is None:
             raise http_problem(404)
         if scope["method"] == "POST" and scope["path"] in TAKES_JSON:
             _check_type(headers)
-        client = f"{'api' if api else 'demo'} {user_of(scope) or address_of(scope)}"
+        # The demo has one login for all its readers: they share a name, not a share.
+        client = f"api {user_of(scope) or address_of(scope)}" if api else f"demo {address_of(scope)}"
         with self.admission.enter(client) as ticket:
             if has_body(headers):
-                receive = replay(await read_body(receive, headers, ticket, self._limits), receive)
+                most = self._limits.file if scope["path"] == _UPLOAD and not api else self._limits.body
+                receive = replay(await read_body(receive, headers, ticket, self._limits, most), receive)
             await app(scope, receive, exchange.send)
 
     def _admit_api(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
@@ -117,12 +125,24 @@ class Front:
             if b"authorization" in headers:
                 self._throttle.failed(address)
             raise _unauthorized("log in", 'Basic realm="themewatch", charset="UTF-8"')
+        set_user(scope, f"demo-{self._credentials.login[0]}"[:_NAME])
 
     def _check_name(self, headers: Mapping[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if name not in self._own_names:
             raise ProblemError(421, "foreign_name", "without credentials the service answers only as localhost")
+
+
+def _check_site(headers: Mapping[bytes, bytes]) -> None:
+    """No other web page may act through its reader's browser (decided as Go's ``http.CrossOriginProtection`` does)."""
+    site, origin = headers.get(b"sec-fetch-site", b"").strip(), headers.get(b"origin", b"").strip()
+    if site:
+        foreign = site not in (b"same-origin", b"none")
+    else:
+        foreign = bool(origin) and origin.partition(b"://")[2] != headers.get(b"host", b"").strip()
+    if foreign:
+        raise ProblemError(403, "foreign_site", "requests from other web pages are refused")
 
 
 def _check_type(headers: Mapping[bytes, bytes]) -> None:

@@ -20,6 +20,7 @@ class Limits:
 
     Attributes:
         body: bytes of one request's body.
+        file: bytes of what is uploaded to the page at once.
         upload: seconds that a client has to send it.
         buffered: bytes of all bodies held at once.
         requests: requests in work at once.
@@ -29,6 +30,7 @@ class Limits:
     """
 
     body: int = 4 * _MIB
+    file: int = 32 * _MIB
     upload: int = 30
     buffered: int = 256 * _MIB
     requests: int = 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -12,8 +13,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _USER = "themewatch.user"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _API_PATHS = frozenset({"/v1", "/healthz", "/readyz", "/metrics", "/openapi.json"})
 TAKES_JSON = frozenset({"/v1/classify", "/v1/feedback"})
+_KNOWN = _API_PATHS | TAKES_JSON | {"/v1/feedback/export", "/v1/themes", "/v1/model"}
 PROBES = frozenset({"/healthz", "/readyz"})  # open to all, at any time: they say nothing
 
 
@@ -32,9 +35,17 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
 
 
 def address_of(scope: Scope) -> str:
-    """The client's address."""
+    """The client's address; behind a proxy it is a header's word, so anything else is not passed on."""
     client = scope.get("client")
-    return str(client[0]) if client else "unknown"
+    try:
+        return str(ipaddress.ip_address(client[0])) if client else "unknown"
+    except ValueError:
+        return "unknown"
+
+
+def method_of(scope: Scope) -> str:
+    """The request's method, if it is one of those in use."""
+    return str(scope["method"]) if scope["method"] in _METHODS else "other"
 
 
 def set_user(scope: Scope, user: str) -> None:
@@ -48,7 +59,8 @@ def user_of(scope: Scope) -> str:
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the route that answered: unlike the path, it holds nothing a client made up."""
+    """The template of the route that answered, or refused to: it holds nothing a client made up."""
     if not is_api(scope):
         return "demo"
-    return str(getattr(scope.get("route"), "path", "other"))
+    path: str = scope["path"]
+    return str(getattr(scope.get("route"), "path", path if path in _KNOWN else "other"))

@@ -137,7 +137,7 @@ class ScoringQueue:
     def _turn(self) -> bool:
         """Score one batch; whether there was one. Between two of them no model is held on to."""
         classifier, batch = self._gather()
-        if not batch:
+        if classifier is None or not batch:
             return False
         begun = time.monotonic() - self._cutting
         self._cutting = 0.0
@@ -151,18 +151,19 @@ class ScoringQueue:
         self._observe(len(batch), spent)
         return True
 
-    def _gather(self) -> tuple[ThemeClassifier, list[_Cut]]:
-        """The next articles, cut into windows, and the model to score them with; no articles when closed."""
+    def _gather(self) -> tuple[ThemeClassifier | None, list[_Cut]]:
+        """The next articles, cut into windows, and the model to score them with; none when closed."""
         batch: list[_Cut] = []
         tokens = 0
-        classifier = self.classifier
+        classifier: ThemeClassifier | None = None
         while len(batch) < BATCH_ARTICLES and tokens < BATCH_TOKENS:
             turn = self._take(wait=not batch)
             if turn is None:
                 break
             work, index = turn
-            if not batch:  # it may have been replaced while nothing came
+            if not batch:  # not before: it may be replaced while nothing comes
                 classifier = self.classifier
+            assert classifier is not None
             article, language = work.articles[index]
             begun = time.monotonic()
             try:

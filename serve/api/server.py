@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from model.cache import progress
 from model.errors import ConfigError
 from serve.api.limits import Limits
-from serve.api.problems import http_problem
+from serve.api.problems import ProblemError, http_problem
 from serve.api.scope import App
 
-_SILENCE = 20  # seconds that a connection may stay open without any request
+_SILENCE = 20  # seconds that the head of a request may take
+_CONNECTIONS = 4096  # open at once: each costs a file descriptor and some memory
+_OWN_FILES = 256  # descriptors kept for the model, the store and uploads
 _LINGER = 2  # seconds to read on after a refusal: closing at once could take it from the client again
 _SWITCH = 0.001  # seconds a thread may keep the interpreter from the event loop
 
@@ -53,10 +57,27 @@ def run(app: App, own: socket.socket, limits: Limits, on_stop: Callable[[], None
     config = uvicorn.Config(
         app, http=_Protocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=limits.wait + 5, timeout_keep_alive=10,
+        # X-Forwarded-For is anybody's word, unless the operator names a proxy.
+        proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),
     )  # fmt: skip
+    _Protocol.most = _connections()
     sys.setswitchinterval(_SWITCH)
     with suppress(KeyboardInterrupt):  # uvicorn passes it on once all is finished
         _Server(config, on_stop).run([own])
+
+
+def _connections() -> int:
+    """How many connections may be open at once; raises the system's limit on open files where it can."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(_CONNECTIONS, soft - _OWN_FILES))
 
 
 class _Server(uvicorn.Server):
@@ -76,33 +97,54 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Adds what uvicorn lacks: our error shape for what is no HTTP, and an end to silent connections."""
+    """Adds what uvicorn lacks: our error shape for what is no HTTP, bounds on connections and on silence."""
 
+    most = 1024  # connections open at once
     _silence: asyncio.TimerHandle | None = None
     _refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._silence = self.loop.call_later(_SILENCE, self._end_silence)
+        if len(self.connections) > self.most:
+            full = ProblemError(503, "busy", "too many connections; try again later", retry_after=_LINGER)
+            self._refuse("503 Service Unavailable", full)
+        self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._silence is not None:
             self._silence.cancel()
         super().connection_lost(exc)
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_head()
+
+    def _watch_head(self) -> None:
+        """Give a request's head some seconds from its first byte on, and the first one's from connecting on."""
+        begun = self.cycle is None or bool(self.conn.trailing_data[0])
+        if begun and self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._silence = self._silence or self.loop.call_later(_SILENCE, self._end_silence)
+        elif self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
     def _end_silence(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():  # no request was ever complete
+        if not self.transport.is_closing():
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        problem = http_problem(400)
+        self._refuse("400 Bad Request", http_problem(400))
+
+    def _refuse(self, status: str, problem: ProblemError) -> None:
+        """Answer what no application gets to see, and hang up."""
         body = json.dumps({"error": {"code": problem.code, "message": problem.message}}).encode("ascii")
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
+        head = [
+            f"HTTP/1.1 {status}", "content-type: application/json", "x-content-type-options: nosniff",
+            *(f"{name}: {value}" for name, value in problem.headers.items()),
+            f"content-length: {len(body)}", "connection: close", "", "",
+        ]  # fmt: skip
         self._refused = True
-        self.transport.write(head.encode("ascii") + body)
+        self.transport.write("\r\n".join(head).encode("ascii") + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
@@ -110,3 +152,4 @@ class _Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._refused:
             super().data_received(data)
+            self._watch_head()

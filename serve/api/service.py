@@ -59,9 +59,9 @@ class Service:
             OSError: its card cannot be read; nothing is changed.
         """
         serving = Serving(classifier, classifier.artifact.card(), datetime.now(UTC).replace(microsecond=0))
+        self.metrics.model(classifier.artifact.label(), classifier.engine.name)
         self.scoring.classifier = classifier
         self.serving = serving
-        self.metrics.model(classifier.artifact.label(), classifier.engine.name)
 
     def close(self) -> None:
         """End the threads. The store stays the caller's."""

@@ -74,8 +74,8 @@ def score(
     Rows that cannot be scored go to OUTPUT.rejected.jsonl with the reason; the exit code is then 3.
     A run that was stopped, even by a power cut, goes on with the same command and --resume.
 
-    In CSV, text cells that a spreadsheet would take for a formula (beginning with = + - @ tab or
-    return, and no number) get an apostrophe before them.
+    In CSV, text cells that a spreadsheet would take for a formula (beginning with = + - @, a tab or
+    a line end, and no number) get an apostrophe before them.
     """
     from rich.console import Console
 

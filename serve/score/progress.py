@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +25,7 @@ class Meter:
         self._console, self._total = console, total
         self._started = self._told = time.monotonic()
         self._begun = False
-        self._position = 0
+        self._position = self._skipped = 0
         self._waiting = (0.0, 0, 0.0)  # articles of the chunks under way, bytes at their end, articles before them
         self._bar = Progress(
             SpinnerColumn(), BarColumn(), TextColumn("{task.percentage:>3.0f}%" if total else "{task.description}"),
@@ -57,6 +58,8 @@ class Meter:
     def reach(self, position: int) -> None:
         """All up to this byte of the inputs is done."""
         self._position = position
+        if not self.articles:
+            self._skipped = position
         self._show()
 
     def _show(self) -> None:
@@ -71,7 +74,15 @@ class Meter:
         if not self._console.is_terminal and time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()
             done = f"{at / self._total:.0%}, " if self._total else ""
-            self._console.print(f"themewatch: {done}{self.articles:,.0f} articles, {speed}", highlight=False)
+            line = f"themewatch: {done}{self.articles:,.0f} articles, {speed}{self._left(at)}"
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _left(self, at: float) -> str:
+        """The time left, as far as one can tell from what this process did (a resumed run passes over the rest)."""
+        if not self._total or not self._skipped < at <= self._total:
+            return ""
+        seconds = (self._total - at) / (at - self._skipped) * self.seconds
+        return f", about {timedelta(seconds=round(seconds))} left"
 
     def __enter__(self) -> Self:
         self._bar.start()

@@ -19,7 +19,7 @@ from serve.score.layout import Layout
 from serve.score.parts import ROW, Part
 from serve.score.rows import dumps
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # after OWASP's "CSV Injection"
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|\.\d+)([eE][+-]?\d+)?%?")
 
 

@@ -1,9 +1,12 @@
 """Load on a real server process: throughput, latencies, errors, memory, and how quick /healthz stays.
 
-    python tests/benchmarks/load.py [--clients 200] [--seconds 10] [--model DIR] [--words 150]
+    python -m tests.benchmarks.load [--clients 200] [--seconds 60] [--model DIR] [--words 150]
 
 Every client asks over its own connection, one article at a time, and waits as long as Retry-After says
-where it is refused. Clients and server share the machine: figures are lower bounds.
+where it is refused. Beside them one client sends its body a byte at a time, and another 10 MB again and
+again. Clients and server share the machine: figures are lower bounds. Exits with 1 where an answer was
+neither 200 nor 429 or 503, the odd clients did not get their refusal, /healthz took 100 ms or more at
+the 99th percentile, or memory rose by over a tenth from the first fifth of the time to the last.
 """
 
 from __future__ import annotations
@@ -14,24 +17,24 @@ import http.client
 import json
 import random
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from model.artifact import PRETRAINED  # noqa: E402
-from tests.api_tools import RealServer  # noqa: E402
+from model.artifact import PRETRAINED
+from tests.api_tools import RealServer
 
 WORDS = (
     "police", "court", "city", "report", "people", "said", "year", "council", "match", "rain", "wallet", "laundered",
     "coins", "image", "threat",
 )  # fmt: skip
 _PROBE = 0.05  # seconds between two looks at /healthz
+_HEALTHY = 0.1  # seconds
+_GROWTH = 1.1  # of memory, first fifth to last
+_OVERSIZED = 10_000_000  # bytes
+_ALLOWED = {"200", "429", "503"}
 
 
 class Load:
@@ -41,6 +44,8 @@ class Load:
         self.port, self.words = port, words
         self.latencies: list[float] = []
         self.outcomes: Counter[str] = Counter()
+        self.oversized: Counter[str] = Counter()
+        self.dripped = ""  # what the slow client was told, and when
 
     async def client(self, number: int, until: float) -> None:
         """Ask until the time is up."""
@@ -65,20 +70,62 @@ class Load:
     async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: str) -> tuple[int, int]:
         """Status and Retry-After (seconds, 0 for none) of one request."""
         body = json.dumps({"text": text}).encode()
-        head = (
-            f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
+        writer.write(_head(len(body)) + body)
+        return await self.answer(reader)
+
+    async def answer(self, reader: asyncio.StreamReader) -> tuple[int, int]:
+        """Status and Retry-After of the next answer, read to its end."""
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         await reader.readexactly(int(fields["content-length"]))
         return int(lines[0].split()[1]), int(fields.get("retry-after", 0))
 
+    async def slow_client(self) -> None:
+        """Announce a body and send a byte of it every half second."""
+        begun = time.monotonic()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(_head(10_000))
+
+        async def drip() -> None:
+            while True:
+                await asyncio.sleep(0.5)
+                writer.write(b" ")
+
+        dripping = asyncio.create_task(drip())
+        try:
+            status, _ = await self.answer(reader)
+            self.dripped = f"{status} after {time.monotonic() - begun:.1f} s"
+        except (OSError, EOFError) as error:
+            self.dripped = type(error).__name__
+        finally:
+            dripping.cancel()
+            writer.close()
+
+    async def large_client(self, until: float) -> None:
+        """Send far too much, again and again."""
+        while time.monotonic() < until:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.write(_head(_OVERSIZED) + b" " * _OVERSIZED)
+                status, _ = await self.answer(reader)
+                self.oversized[str(status)] += 1
+                writer.close()
+            except (OSError, EOFError) as error:
+                self.oversized[type(error).__name__] += 1
+            await asyncio.sleep(1)
+
     async def run(self, clients: int, seconds: float) -> None:
         """All clients at once."""
         until = time.monotonic() + seconds
-        await asyncio.gather(*(self.client(number, until) for number in range(clients)))
+        odd = [self.slow_client(), self.large_client(until)]
+        await asyncio.gather(*(self.client(number, until) for number in range(clients)), *odd)
+
+
+def _head(size: int) -> bytes:
+    return (
+        f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {size}\r\n\r\n"
+    ).encode()
 
 
 class Probe(threading.Thread):
@@ -90,7 +137,7 @@ class Probe(threading.Thread):
         self.done = threading.Event()
         self.latencies: list[float] = []
         self.failures = 0
-        self.memory = 0  # bytes, the most seen
+        self.memory: list[int] = []  # bytes at each look
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=30)
@@ -105,7 +152,7 @@ class Probe(threading.Thread):
             except (OSError, http.client.HTTPException):
                 self.failures += 1
                 connection.close()
-            self.memory = max(self.memory, resident(self._server.process.pid))
+            self.memory.append(resident(self._server.process.pid))
 
 
 def resident(pid: int) -> int:
@@ -124,17 +171,34 @@ def quantiles(values: list[float]) -> str:
     return "  ".join(f"{1000 * v:8.1f}" for v in (cut[49], cut[94], cut[98], max(values)))
 
 
+def complaints(load: Load, probe: Probe) -> list[str]:
+    """What must not be, and was."""
+    out = [f"{n} times {kind}" for kind, n in load.outcomes.items() if kind not in _ALLOWED]
+    out += [f"an oversized body got {kind}" for kind in load.oversized if kind != "413"]
+    if not load.dripped.startswith("408"):
+        out.append(f"the slow client got {load.dripped or 'no answer'}")
+    if probe.failures:
+        out.append(f"/healthz failed {probe.failures} times")
+    if len(probe.latencies) > 1 and statistics.quantiles(probe.latencies, n=100)[98] >= _HEALTHY:
+        out.append("/healthz was slow")
+    fifth = len(probe.memory) // 5
+    if fifth and statistics.mean(probe.memory[-fifth:]) > _GROWTH * statistics.mean(probe.memory[:fifth]):
+        out.append("memory grew")
+    return out
+
+
 def main() -> None:
     """Start a server, load it, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--words", type=int, default=150, help="of each article")
     parser.add_argument("--model", type=Path, default=PRETRAINED)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/feedback.sqlite3"
-        with RealServer(given.model, database, "--no-demo") as server:
+        upload = str(max(1, min(30, int(given.seconds / 2))))
+        with RealServer(given.model, database, "--no-demo", THEMEWATCH_LIMIT_UPLOAD=upload) as server:
             idle = resident(server.process.pid)
             load, probe = Load(server.port, given.words), Probe(server)
             probe.start()
@@ -151,8 +215,18 @@ def main() -> None:
     print(f"classify            {quantiles(load.latencies)}")
     print(f"healthz             {quantiles(probe.latencies)}  ({len(probe.latencies)} asked, {probe.failures} failed)")
     print(f"outcomes            {', '.join(f'{k}: {n}' for k, n in sorted(load.outcomes.items()))}")
-    print(f"memory              {idle / 2**20:8.0f} MiB idle, {probe.memory / 2**20:.0f} MiB at most")
+    print(f"10 MB bodies        {', '.join(f'{k}: {n}' for k, n in sorted(load.oversized.items()))}")
+    print(f"slow client         {load.dripped}")
+    if probe.memory:
+        start, end, most = probe.memory[0], probe.memory[-1], max(probe.memory)
+        told = ", ".join(f"{size / 2**20:.0f} {when}" for size, when in
+                         ((idle, "idle"), (start, "at the start"), (end, "at the end"), (most, "at most")))  # fmt: skip
+        print(f"memory, MiB         {told}")
     print(f"graceful stop       {stopped:8.1f} s")
+    wrong = complaints(load, probe)
+    print(f"verdict             {'; '.join(wrong) or 'as it should be'}")
+    if wrong:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""Uploaded and offered files: in a folder that only this user of the machine can read, gone when the page ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import gradio as gr
+
+_VARIABLE = "GRADIO_TEMP_DIR"
+
+
+def private_folder() -> Path:
+    """Where Gradio keeps files; made once in a process. To be called before any component is made."""
+    if _VARIABLE not in os.environ:
+        os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="themewatch-")
+        atexit.register(shutil.rmtree, os.environ[_VARIABLE], ignore_errors=True)
+    return Path(os.environ[_VARIABLE]).resolve()
+
+
+def new_folder() -> Path:
+    """A folder with a name that cannot be guessed, for files to offer."""
+    folder = private_folder() / secrets.token_hex(16)
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
+
+
+def forget(path: Path | str | None) -> None:
+    """Remove an uploaded file, or a folder of offered ones."""
+    if not path or private_folder() not in Path(path).resolve().parents:
+        return
+    with suppress(OSError):
+        shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+
+
+def upload_box(label: str, suffixes: tuple[str, ...], name: str) -> gr.File:
+    """Where the reader drops a file. Unlike Gradio's own, it never fetches an address that a request names."""
+
+    async def own_later(given: object) -> str | None:
+        return _own(given)
+
+    box = gr.File(label=label, file_types=list(suffixes), height=130, elem_id=name)
+    # On the component itself: a class of its own would make Gradio write a stub file beside this one.
+    box.move_resource_to_block_cache = _own
+    box.async_move_resource_to_block_cache = own_later
+    box.preprocess = lambda payload: None if payload is None else _own(payload.path)
+    return box
+
+
+def _own(given: object) -> str | None:
+    """The path, if it is that of an uploaded file."""
+    if given is None:
+        return None
+    path = Path(str(given)).resolve()
+    if private_folder() not in path.parents or not path.is_file():
+        raise gr.Error("This file is not there any more. Upload it again.", print_exception=False)
+    return str(path)

@@ -1,0 +1,1 @@
+"""The evaluation report: ``build`` measures, ``page`` and ``markdown`` write the same numbers down."""
