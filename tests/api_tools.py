@@ -106,7 +106,7 @@ class RealServer:
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._ready.wait(120) or self.process.poll() is not None:
+        if not self._ready.wait(300) or self.process.poll() is not None:
             self.process.kill()
             raise RuntimeError("the server did not start: " + "".join(self.log))
 

@@ -90,7 +90,8 @@ def test_the_models_measurements_are_shown_as_far_as_they_go(tiny: ThemeClassifi
     assert "Held-out articles" in page
     assert "macro-F1" in page
     assert "Geldwäsche mit Kryptowährung" in page
-    for record in ({}, {"metrics": {}}, {"metrics": {"test": {"items": 3}}}, {"data": {"train": {}}}):
+    records: list[dict[str, Any]] = [{}, {"metrics": {}}, {"metrics": {"test": {"items": 3}}}, {"data": {"train": {}}}]
+    for record in records:
         bare = SimpleNamespace(**{**vars(tiny.artifact), "training": record})
         assert "tiny 0.1.0" in model_html(bare, [])  # type: ignore[arg-type]
     assert "Where to be careful" in card_text(tiny.artifact)
@@ -175,7 +176,7 @@ def test_a_table_is_scored_and_offered(tiny: ThemeClassifier, form: str) -> None
     assert any("<progress max='5'" in step[0] for step in shown)
     told, table, download, rejects, *_ = shown[-1]
     assert "4 articles scored" in told
-    assert "1 rows were left out: 1 × the text is empty" in told
+    assert "Rows left out: 1 (1 × the text is empty)" in told
     assert Path(download.value["path"] if isinstance(download.value, dict) else download.value).name == (
         f"mine-scored.{form}"
     )
@@ -296,7 +297,7 @@ def test_a_model_replaced_meanwhile_is_told(tiny: ThemeClassifier) -> None:
 def test_stopping_leaves_nothing_behind(tiny: ThemeClassifier) -> None:
     path = upload("x.jsonl", [{"text": f"{PLAIN} {i}"} for i in range(30)])
     before = set(private_folder().iterdir())
-    run = _Batch(Context(tiny, lambda _: True)).run(str(path), "text", "", "csv", False, None, request())
+    run: Any = _Batch(Context(tiny, lambda _: True)).run(str(path), "text", "", "csv", False, None, request())
     while "<progress" not in next(run)[0]:
         pass
     run.close()
@@ -306,7 +307,7 @@ def test_stopping_leaves_nothing_behind(tiny: ThemeClassifier) -> None:
 @pytest.mark.parametrize("given", ["http://evil.example/x", "/etc/passwd", "../../etc/passwd", "file:///etc/passwd"])
 def test_only_uploaded_files_are_read(given: str) -> None:
     with gr.Blocks():
-        box = upload_box("x", (".txt",), "x")
+        box: Any = upload_box("x", (".txt",), "x")
     for take in (box.move_resource_to_block_cache, lambda path: box.preprocess(SimpleNamespace(path=path))):
         with pytest.raises(gr.Error, match="not there"):
             take(given)

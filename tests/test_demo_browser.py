@@ -71,12 +71,16 @@ def visit(browser: Any, address: str) -> Iterator[Open]:
     contexts: list[Any] = []
     problems: list[str] = []
 
+    def refuse(dialog: Any) -> None:
+        problems.append("a script of the text ran")
+        dialog.dismiss()
+
     def visit(**options: Any) -> Any:
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append("a script of the text ran"), dialog.dismiss()))
+        page.on("dialog", refuse)
         page.goto(address)
         return page
 

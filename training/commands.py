@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PANEL: Any = {"rich_help_panel": "Report"}
 
+
 def train(
     config: Annotated[Path, typer.Argument(help="A training YAML, for example configs/base.yaml.")],
     data: Annotated[list[Path] | None, typer.Option(help="Labelled files; default: the config's.")] = None,

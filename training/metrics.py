@@ -70,9 +70,7 @@ def micro_f1(truth: Bools, said: Bools) -> float:
     return float(f1(np.asarray(tp), np.asarray(fp), np.asarray(fn)))
 
 
-def micro_interval(
-    truth: Bools, said: Bools, stories: Sequence[str], weights: NDArray[Any] | None = None
-) -> Interval:
+def micro_interval(truth: Bools, said: Bools, stories: Sequence[str], weights: NDArray[Any] | None = None) -> Interval:
     """``micro_f1`` with its interval; ``weights``: the draws, where they are made already."""
     drawn = f1(*(c.sum(axis=1) for c in counts(truth, said, story_weights(stories) if weights is None else weights)))
     return Interval(micro_f1(truth, said), *np.percentile(drawn, [2.5, 97.5]).tolist())

@@ -165,7 +165,7 @@ class _Batch:
         languages = asked_languages(request)
         names = list(theme_names(self.context.classifier.artifact.taxonomy, languages).values())
         reasons = "; ".join(f"{count:,} × {escaped(reason)}" for reason, count in table.rejected.most_common(5))
-        left = f" {table.rejected.total():,} rows were left out: {reasons}." if table.rejected else ""
+        left = f" Rows left out: {table.rejected.total():,} ({reasons})." if table.rejected else ""
         codes = sorted({row.language for row in table.rows})
         return [
             box(f"<p role='status'>{len(table.rows):,} articles scored.{left}</p>"),

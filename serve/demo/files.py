@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -44,12 +45,13 @@ def upload_box(label: str, suffixes: tuple[str, ...], name: str) -> gr.File:
     async def own_later(given: object) -> str | None:
         return _own(given)
 
-    box = gr.File(label=label, file_types=list(suffixes), height=130, elem_id=name)
+    box: Any = gr.File(label=label, file_types=list(suffixes), height=130, elem_id=name)
     # On the component itself: a class of its own would make Gradio write a stub file beside this one.
     box.move_resource_to_block_cache = _own
     box.async_move_resource_to_block_cache = own_later
     box.preprocess = lambda payload: None if payload is None else _own(payload.path)
-    return box
+    made: gr.File = box
+    return made
 
 
 def _own(given: object) -> str | None:

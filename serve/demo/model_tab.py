@@ -79,7 +79,7 @@ def _themes(themes: Any, names: dict[str, str]) -> str:
     head = "".join(f"<th scope='col'>{name}</th>" for name in ("Theme", "Articles", "Precision", "Recall", "F1"))
     rows, bars = [], []
     for key, values in themes.items():
-        name = names.get(key, key)
+        name = str(names.get(key) or key)
         cells = "".join(f"<td class='tw-number'>{_interval(values.get(m))}</td>" for m in ("precision", "recall", "f1"))
         head_cell = f"<th scope='row' dir='auto'>{escaped(name)}</th>"
         rows.append(f"<tr>{head_cell}<td class='tw-number'>{values.get('items', '')}</td>{cells}</tr>")

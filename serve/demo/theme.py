@@ -28,8 +28,8 @@ CSS = """
 .tw-match .tw-fill {background: var(--tw-match)} .tw-review .tw-fill {background: var(--tw-review)}
 .tw-limit {position: absolute; top: -.25em; bottom: -.25em; width: 2px; background: currentColor}
 .tw-word {font-weight: 600} .tw-match .tw-word {color: var(--tw-match)} .tw-review .tw-word {color: var(--tw-review)}
-.tw .tw-quote {margin: .4em 0 !important; padding: .4em .7em; border-inline-start: 4px solid var(--hue); unicode-bidi: plaintext;
-  border-radius: 0 4px 4px 0}
+.tw .tw-quote {margin: .4em 0 !important; padding: .4em .7em; border-inline-start: 4px solid var(--hue);
+  unicode-bidi: plaintext; border-radius: 0 4px 4px 0}
 .tw-quote, mark.tw-mark {color: inherit;
   background: color-mix(in srgb, var(--hue) calc(8% + var(--share) * 42%), transparent)}
 mark.tw-mark {border-radius: 3px; padding: .05em 0}
@@ -49,7 +49,8 @@ mark.tw-mark {border-radius: 3px; padding: .05em 0}
 progress {width: 100%; height: 1em; accent-color: var(--tw-1)}
 #examples {flex-wrap: wrap; gap: .5em} #examples button {flex: 0 1 auto; min-width: 5.5em}
 @media (max-width: 640px) {
-  .tw-theme {grid-template-columns: 1fr auto} .tw-theme small {display: none} .tw-theme .tw-bar {grid-column: 1 / -1; grid-row: 2}
+  .tw-theme {grid-template-columns: 1fr auto} .tw-theme small {display: none}
+  .tw-theme .tw-bar {grid-column: 1 / -1; grid-row: 2}
   .tw-articles thead {display: none} .tw-articles tr {display: block; padding: .5em 0}
   .tw table.tw-articles tr td {display: block; border: 0; padding: .1em 0}
   .tw-articles td[data-label]::before {content: attr(data-label) ": "; color: var(--tw-soft)}
