@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from model.errors import EngineError
+
 
 class Decision(StrEnum):
     """What to do with an article for one theme."""
@@ -36,7 +38,9 @@ class ThemeDecision:
             raise ValueError(f"thresholds out of order: {self}")
 
     def probability(self, logit: float) -> float:
-        """Calibrated probability of a logit."""
+        """Calibrated probability of a logit. Raises EngineError where it is no number."""
+        if not math.isfinite(logit):
+            raise EngineError("the engine gave no number", remedy="try another --engine, or another model")
         z = max(-60.0, min(60.0, self.slope * logit + self.intercept))
         return 1.0 / (1.0 + math.exp(-z))
 

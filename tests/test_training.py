@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_nothing_behind(
     def full(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("training.run.save_head", full)
+    monkeypatch.setattr("training.write.save_head", full)
     with pytest.raises(OSError, match="No space left"):
         train(prepare(load_config(config)), tmp_path / "models" / "out")
     assert [p.name for p in (tmp_path / "models").iterdir() if not p.name.endswith(".checkpoint")] == []
@@ -87,10 +87,10 @@ def test_a_fifth_theme_needs_no_code(tiny_encoder: Path, tmp_path: Path, taxonom
     assert "grooming" in artifact.training["metrics"]["test"]["themes"]
 
 
-def test_a_theme_with_too_few_articles_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_data_without_any_theme_are_refused(tiny_encoder: Path, tmp_path: Path) -> None:
     rows = [row | {"themes": []} for row in tiny_rows(40)]
     config = _config(tmp_path, tiny_encoder, write_jsonl(tmp_path / "d.jsonl", rows))
-    with pytest.raises(DataError, match="'sextortion' has 0 articles"):
+    with pytest.raises(DataError, match="none of the 40 articles carries a theme"):
         prepare(load_config(config))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,32 +11,59 @@ from model.decisions import Decisions, ThemeDecision
 from training.metrics import f1
 
 RECALL_AT_REVIEW = 0.99  # the review band starts where this share of positives is still inside
+FLOOR = 0.05  # nothing less likely than this is worth a person's time
 PRECISION_AT_MATCH = 0.95  # a match should be right this often on validation data
 
 
-def fit_decisions(logits: NDArray[np.float64], truth: NDArray[np.bool_], keys: tuple[str, ...]) -> Decisions:
+FEW = 20  # of the rarer answer: below, thresholds lean on a prior
+
+
+def fit_decisions(
+    logits: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    keys: tuple[str, ...],
+    mask: NDArray[np.bool_] | None = None,
+    kept: Mapping[str, ThemeDecision] | None = None,
+) -> Decisions:
     """Platt scaling, the F1-best threshold, and a band around it, for every theme.
+
+    With few articles of either kind, Platt's smoothed targets keep the slope finite, and threshold and
+    band are drawn towards 0.5 and a wide band: what is not known goes to review.
 
     Args:
         logits: ``[items, themes]`` of validation articles, as the served model gives them.
         truth: bool ``[items, themes]``.
+        mask: bool ``[items, themes]``, which pairs are labelled; default: all.
+        kept: themes whose decision stays as it was.
     """
-    return Decisions({key: _fit(logits[:, k], truth[:, k]) for k, key in enumerate(keys)})
+    known = np.ones_like(truth) if mask is None else mask
+    fitted = {key: _fit(logits[known[:, k], k], truth[known[:, k], k]) for k, key in enumerate(keys)}
+    return Decisions({key: (kept or {}).get(key, fitted[key]) for key in keys})
 
 
 def _fit(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> ThemeDecision:
     from sklearn.linear_model import LogisticRegression
 
-    if truth.all() or not truth.any():
-        return ThemeDecision(1.0, 0.0, 0.5, 0.5, 0.5)
-    scale = LogisticRegression(C=1.0).fit(logits[:, None], truth)
+    positives = int(truth.sum())
+    rarer = min(positives, len(truth) - positives)
+    if rarer == 0:  # nothing to tell apart: the bare score, and whatever is not clear goes to review
+        return ThemeDecision(1.0, 0.0, 0.5, 0.2, 0.8)
+    x, y, weights = logits[:, None], truth, np.ones(len(truth))
+    if rarer < FEW:  # each article as a little of its opposite: targets (n+ + 1) / (n+ + 2) and 1 / (n- + 2)
+        doubt = np.where(truth, 1 / (positives + 2), 1 / (len(truth) - positives + 2))
+        x, y, weights = np.concatenate([x, x]), np.concatenate([y, ~y]), np.concatenate([1 - doubt, doubt])
+    scale = LogisticRegression(C=1.0).fit(x, y, sample_weight=weights)
     slope, intercept = float(scale.coef_[0, 0]), float(scale.intercept_[0])
     if slope <= 0:  # worse than chance: do not turn scores upside down
         slope, intercept = 1.0, 0.0
     p = 1 / (1 + np.exp(-(slope * logits + intercept)))
     threshold = _best_threshold(p, truth)
-    lower = _with_recall(p, truth, threshold)
-    upper = _with_precision(p, truth, threshold)
+    lower, upper = _with_recall(p, truth, threshold), _with_precision(p, truth, threshold)
+    if rarer < FEW:
+        trust = rarer / (rarer + FEW / 2)
+        threshold = trust * threshold + (1 - trust) * 0.5
+        lower = min(lower, 0.25, threshold)
+        upper = max(trust * upper + (1 - trust) * 0.8, threshold)
     return ThemeDecision(slope, intercept, threshold, lower, upper)
 
 
@@ -50,11 +79,11 @@ def _best_threshold(p: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
 
 
 def _with_recall(p: NDArray[np.float64], truth: NDArray[np.bool_], threshold: float) -> float:
-    """The highest lower edge that keeps the wanted recall, lowered by half its odds for safety."""
+    """The highest lower edge that keeps the wanted recall, lowered by half its odds for safety, down to ``FLOOR``."""
     positives = np.sort(p[truth])
     edge = float(positives[int(np.floor((1 - RECALL_AT_REVIEW) * len(positives)))])
     odds = edge / max(1 - edge, 1e-9) / 2
-    return float(min(max(odds / (1 + odds), 0.02), threshold))
+    return float(min(max(odds / (1 + odds), FLOOR), threshold))
 
 
 def _with_precision(p: NDArray[np.float64], truth: NDArray[np.bool_], threshold: float) -> float:

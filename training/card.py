@@ -30,10 +30,28 @@ def _head(config: TrainConfig, taxonomy: Taxonomy, record: dict[str, Any]) -> li
         f"{data['train']['items']} articles in {len(data['train']['languages'])} languages trained it, "
         f"{data['validation']['items']} chose epoch, calibration and thresholds, and "
         f"{data['test']['items']} held-out ones measured it.", "",
+        *_lineage(config, record),
         "The corpus that comes with themewatch was **written for this project** by language models after a seeded "
         "plan: fictional news-style texts, none scraped or translated from published articles.", "",
     ]  # fmt: skip
     return lines
+
+
+def _lineage(config: TrainConfig, record: dict[str, Any]) -> list[str]:
+    """What a retrained model owes to another one and to the corpus."""
+    start, replay = record.get("start"), record.get("replay")
+    lines = [f"Training started from {start['name']} {start['version']} (`{start['digest'][:12]}`)."] if start else []
+    if replay:
+        lines.append(
+            f"{replay['train']['items']} articles of the bundled corpus' training part were replayed beside them, "
+            f"{replay['validation']['items']} of its held-out ones helped to calibrate."
+        )
+    if config.split.folds:
+        lines.append(
+            f"The articles are few: none was held out, and calibration and figures come from {config.split.folds}-fold "
+            "cross-validation."
+        )
+    return [" ".join(lines), ""] if lines else []
 
 
 def _figures(record: dict[str, Any]) -> list[str]:

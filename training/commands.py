@@ -18,20 +18,36 @@ _PANEL: Any = {"rich_help_panel": "Report"}
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A training YAML, for example configs/base.yaml.")],
+    config: Annotated[
+        Path, typer.Argument(help="A training YAML: configs/base.yaml, or configs/head.yaml for minutes.")
+    ],
     data: Annotated[list[Path] | None, typer.Option(help="Labelled files; default: the config's.")] = None,
     out: Annotated[Path, typer.Option(help="Where the model folder goes.")] = Path("artifacts/themewatch"),
+    start: Annotated[
+        str, typer.Option("--from", metavar="released|MODEL_DIR", help="Go on from a model; default: the config's.")
+    ] = "",
+    themes: Annotated[Path | None, typer.Option(help="A taxonomy YAML; default: the config's.")] = None,
+    replay: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the corpus mixed in; default: 0.3 with --data on top of a model."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="The model's name; default: the config's.")] = "",
+    version: Annotated[str, typer.Option(help="Its version; default: the config's.")] = "",
 ) -> None:
     """Train a model and write its folder; run again after an interruption, it goes on."""
-    settings = _settings(config)
+    given: dict[str, Any] = {
+        "start": start if start in ("", "released", "encoder") else str(Path(start).resolve()),
+        "taxonomy": themes.resolve() if themes else None, "replay": replay, "name": name, "version": version,
+    }  # fmt: skip
+    settings = _settings(config, {key: value for key, value in given.items() if value not in ("", None)})
     from training.run import prepare
     from training.run import train as run_training
 
     artifact = run_training(prepare(settings, data), out)
-    for name, table in artifact.training["metrics"].items():
-        macro = table["macro_f1"]
-        interval = f"{macro['value']:.3f} [{macro['low']:.3f}, {macro['high']:.3f}]"
-        typer.echo(f"{name}: macro-F1 {interval} on {table['items']} articles")
+    for part, table in artifact.training["metrics"].items():
+        if macro := table["macro_f1"]:
+            interval = f"{macro['value']:.3f} [{macro['low']:.3f}, {macro['high']:.3f}]"
+            typer.echo(f"{part.replace('_', ' ')}: macro-F1 {interval} on {table['items']} articles")
     typer.echo(f"model written to {out}")
 
 
@@ -91,11 +107,11 @@ def evaluate(
     show_tables(tables)
 
 
-def _settings(config: Path) -> TrainConfig:
+def _settings(config: Path, changes: dict[str, Any]) -> TrainConfig:
     try:
         import peft  # noqa: F401
 
         from training.config import load_config
     except ImportError as error:
         raise MissingExtraError(error.name or "a library", "train") from error
-    return load_config(config)
+    return load_config(config, **changes)

@@ -12,6 +12,7 @@ from model.errors import ConfigError
 from model.windows import WindowConfig
 
 CORPUS = Path(__file__).parent / "corpus"
+BARE, RELEASED = "encoder", "released"
 
 
 class _Strict(BaseModel):
@@ -71,11 +72,23 @@ class Augment(_Strict):
 
 
 class Split(_Strict):
-    """Shares of stories; languages in ``unseen`` are only ever tested on."""
+    """Shares of stories; languages in ``unseen`` are only ever tested on (not with ``--data``).
+
+    With ``folds`` over 0 nothing is held out: all articles train, and calibration and figures come from
+    cross-validation in that many folds (``method: head`` only). Left out, it is 5 where a theme has few
+    articles and only the head is trained, else 0 (see ``training.partition``).
+    """
 
     validation: float = Field(0.12, gt=0, lt=1)
     test: float = Field(0.15, gt=0, lt=1)
     unseen: tuple[str, ...] = ()
+    folds: int | None = Field(None, ge=0, le=20)
+
+
+class Features(_Strict):
+    """The cache of the frozen encoder's outputs (``method: head``)."""
+
+    limit_gb: float = Field(4.0, gt=0)  # of disk; the least recently used go first
 
 
 class TrainConfig(_Strict):
@@ -86,6 +99,8 @@ class TrainConfig(_Strict):
     backbone: str = "bundled"
     taxonomy: Path
     data: tuple[Path, ...] = ()  # empty: the corpus that comes with the package
+    start: str = BARE  # or "released", or a model folder: whose weights and themes training starts from
+    replay: float | None = Field(None, ge=0, le=1)  # share of the corpus' training part mixed in; see training.replay
     method: Literal["lora", "head"] = "lora"
     pooling: Literal["mean", "attention", "max", "logsumexp"] = "attention"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -96,6 +111,7 @@ class TrainConfig(_Strict):
     optimizer: Optimizer = Optimizer()
     augment: Augment = Augment()
     split: Split = Split()
+    features: Features = Features()
 
 
 def load_config(path: Path, **overrides: Any) -> TrainConfig:
@@ -118,5 +134,6 @@ def load_config(path: Path, **overrides: Any) -> TrainConfig:
         update={
             "taxonomy": base / config.taxonomy,
             "data": tuple(base / p for p in config.data),
+            "start": config.start if config.start in (BARE, RELEASED) else str(base / config.start),
         }
     )

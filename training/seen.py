@@ -12,7 +12,8 @@ from model.errors import DataError
 from training.config import CORPUS, Split
 from training.data import Item, digest, load_items
 from training.merge import text_digest
-from training.splits import Parts, near_duplicates, split_items
+from training.partition import split_data
+from training.splits import Parts, near_duplicates
 
 
 def recorded_parts(artifact: Artifact, data: Sequence[Path] = ()) -> Parts | None:
@@ -32,7 +33,7 @@ def recorded_parts(artifact: Artifact, data: Sequence[Path] = ()) -> Parts | Non
     try:
         split, seed = json.dumps(record["config"]["split"]), int(record["config"]["seed"])
         recorded = sum(part["items"] for part in record["data"].values())
-        parts = _parts(files, keys, split, seed) if _used(load_items(files, keys), split) == recorded else None
+        parts = cut_files(files, keys, split, seed) if _used(load_items(files, keys), split) == recorded else None
         if parts is not None and digest(parts.train) == record["data"]["train"]["sha256"]:
             return parts
     except (DataError, KeyError, TypeError):
@@ -54,8 +55,9 @@ def _used(items: Sequence[Item], split: str) -> int:
 
 
 @lru_cache(maxsize=2)  # two models of one corpus and split are the usual case, and sketching it takes seconds
-def _parts(files: tuple[Path, ...], keys: tuple[str, ...], split: str, seed: int) -> Parts:
-    return split_items(load_items(files, keys), Split(**json.loads(split)), seed)
+def cut_files(files: tuple[Path, ...], keys: tuple[str, ...], split: str, seed: int) -> Parts:
+    """The parts of labelled files under a split (as JSON) and a seed."""
+    return split_data(load_items(files, keys), Split(**json.loads(split)), seed)
 
 
 def overlaps(items: Sequence[Item], seen: Sequence[Item]) -> dict[str, str]:

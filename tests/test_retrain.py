@@ -1,0 +1,203 @@
+"""Retraining: from a model, with replay, with a new theme, with few articles, with the head alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import training.prepare
+import training.replay
+from model.artifact import Artifact
+from model.classifier import ThemeClassifier
+from model.errors import DataError
+from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
+from training.config import TrainConfig, load_config
+from training.prepare import Run, prepare
+from training.run import train
+from training.seen import recorded_parts
+
+HEAD = {"head_learning_rate": 0.02, "epochs": 3, "patience": 3}
+LANGUAGES = ["ar", "bn", "de", "en", "fr", "he", "sw", "zh"]
+GROOMING = "secret chats trust gifts meeting"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("THEMEWATCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def corpus(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny data stand for the bundled corpus."""
+    for module in (training.prepare, training.replay, training.seen):
+        monkeypatch.setattr(module, "CORPUS", tiny_data)
+    return tiny_data
+
+
+def settings(folder: Path, encoder: Path, **changes: Any) -> TrainConfig:
+    own = tiny_settings(encoder, Path("unused"), method="head", optimizer=HEAD) | {"data": []} | changes
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(own), "utf-8")
+    return load_config(path)
+
+
+def themes_with_grooming(folder: Path) -> str:
+    themes = yaml.safe_load((ROOT / "configs" / "themes.yaml").read_text("utf-8"))
+    themes["themes"].append(dict(themes["themes"][0], key="grooming", names={"en": "Grooming"}))
+    path = folder / "themes.yaml"
+    path.write_text(yaml.safe_dump(themes, allow_unicode=True), "utf-8")
+    return str(path)
+
+
+def grooming_rows(count: int, carrying: int, seed: int = 7) -> list[dict[str, Any]]:
+    """Articles of which the first ``carrying`` are on the fifth theme, and nobody looked for the other four."""
+    rows = tiny_rows(count, seed, ("en", "fr", "de", "es"))
+    for i, row in enumerate(rows):
+        if i < carrying:
+            row["text"] = f"{GROOMING}. {row['text']} {GROOMING}."
+        row["themes"] = ["grooming"] if i < carrying else []
+    return rows
+
+
+def test_a_head_retrain_is_repeatable_and_reads_the_cache(
+    tiny_encoder: Path, tiny_data: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.features import FeatureStore
+
+    config = settings(tmp_path, tiny_encoder)
+    first = train(prepare(config, [tiny_data]), tmp_path / "first")
+    assert not (first.folder / "adapter").exists()
+    assert first.training["metrics"]["test"]["macro_f1"]["value"] > 0.5
+    assert list(cache.glob("features/*/*.safetensors"))
+
+    def never(*_args: object) -> None:
+        raise AssertionError("the encoder ran although all features are kept")
+
+    monkeypatch.setattr(FeatureStore, "_compute", never)
+    second = train(prepare(config, [tiny_data]), tmp_path / "second")
+    assert second.training["metrics"] == first.training["metrics"]
+
+
+def test_the_head_written_is_the_head_measured(
+    tiny_encoder: Path, tiny_data: Path, tmp_path: Path, cache: Path
+) -> None:
+    from training.table import evaluate_items
+
+    run = prepare(settings(tmp_path, tiny_encoder, precision="fp32"), [tiny_data])
+    artifact = train(run, tmp_path / "out")
+    served = evaluate_items(ThemeClassifier.load(artifact.folder, "torch"), run.parts.test)
+    recorded = artifact.training["metrics"]["test"]
+    assert served["macro_f1"]["value"] == pytest.approx(recorded["macro_f1"]["value"], abs=0.02)
+    assert served["calibration_error"] == pytest.approx(recorded["calibration_error"], abs=0.02)
+
+
+def test_a_fifth_theme_from_few_articles_leaves_the_others_as_they_were(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path, cache: Path
+) -> None:
+    data = write_jsonl(tmp_path / "grooming.jsonl", grooming_rows(24, 12))
+    config = settings(
+        tmp_path, tiny_encoder, taxonomy=themes_with_grooming(tmp_path), start=str(tiny_artifact.folder), pooling="mean"
+    )
+    run = prepare(config, [data])
+    assert run.config.pooling == "attention"  # as in the starting model
+    assert run.config.split.folds == 5
+    assert run.config.replay == 0.3
+    artifact = train(run, tmp_path / "five")
+    old = list(tiny_artifact.taxonomy.keys)
+    assert artifact.taxonomy.keys == (*old, "grooming")
+    assert (artifact.folder / "adapter" / "adapter_model.safetensors").is_file()
+    before, after = (load_file(a.folder / "head.safetensors") for a in (tiny_artifact, artifact))
+    assert torch.equal(after["weight"][:4], before["weight"][:4])
+    assert torch.equal(after["weight"][5:9], before["weight"][4:])
+    assert {k: artifact.decisions.themes[k] for k in old} == dict(tiny_artifact.decisions.themes)
+    articles = [item.article for item in run.parts.train]
+    served, was = (ThemeClassifier.load(a.folder, "torch").predict(articles) for a in (artifact, tiny_artifact))
+    assert all(new.scores[k] == pytest.approx(past.scores[k], abs=1e-4)
+               for new, past in zip(served, was, strict=True) for k in old)  # fmt: skip
+    said = [result.scores["grooming"] for result in served]
+    assert min(said[:12]) > max(said[12:])
+    record = artifact.training
+    assert record["start"]["digest"] == tiny_artifact.digest
+    assert record["replay"]["train"]["items"] == pytest.approx(
+        0.3 * tiny_artifact.training["data"]["train"]["items"], 0.1
+    )
+    assert record["metrics"]["cross_validation"]["themes"]["grooming"]["items"] == 12
+    parts = recorded_parts(artifact, [data])
+    assert parts is not None
+    assert len(parts.train) == 24
+
+
+def test_replay_never_trains_on_what_was_held_out(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path
+) -> None:
+    data = write_jsonl(tmp_path / "more.jsonl", tiny_rows(60, seed=3))
+    run = prepare(settings(tmp_path, tiny_encoder, start=str(tiny_artifact.folder), replay=1.0), [data])
+    parts = recorded_parts(tiny_artifact, [corpus])
+    assert run.replay is not None
+    assert parts is not None
+    assert {i.text for i in run.replay.parts.train} == {i.text for i in parts.train}
+    assert {i.text for i in run.replay.parts.test} == {i.text for i in parts.test}
+    assert not {i.text for i in run.train} & {i.text for i in [*parts.validation, *parts.test]}
+    half = prepare(settings(tmp_path, tiny_encoder, start=str(tiny_artifact.folder), replay=0.5), [data])
+    assert half.replay is not None
+    assert {i.id for i in half.replay.parts.train} < {i.id for i in run.replay.parts.train}
+    taken = write_jsonl(tmp_path / "taken.jsonl", [*tiny_rows(60, seed=3), {"text": parts.test[0].text, "themes": []}])
+    with pytest.raises(DataError, match="1 articles are in the held-out part of the corpus: taken:61"):
+        prepare(settings(tmp_path, tiny_encoder, start=str(tiny_artifact.folder)), [taken])
+
+
+def test_lora_goes_on_from_a_model_and_masks_what_nobody_judged(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path, cache: Path
+) -> None:
+    data = write_jsonl(tmp_path / "grooming.jsonl", grooming_rows(80, 40))
+    config = settings(
+        tmp_path, tiny_encoder, taxonomy=themes_with_grooming(tmp_path), start=str(tiny_artifact.folder), method="lora",
+        optimizer={"learning_rate": 1e-3, "head_learning_rate": 2e-2, "epochs": 2}, replay=0.5,
+    )  # fmt: skip
+    artifact = train(prepare(config, [data]), tmp_path / "lora")
+    assert artifact.training["config"]["lora"]["rank"] == 4
+    now, before = artifact.training["metrics"], tiny_artifact.training["metrics"]["test"]
+    assert now["test"]["unlabelled_pairs"] > 0
+    assert now["replay_test"]["macro_f1"]["value"] > before["macro_f1"]["value"] - 0.2
+    assert not list(tmp_path.glob(".lora.checkpoint"))
+
+
+def test_cross_validation_is_not_for_lora(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
+    config = settings(tmp_path, tiny_encoder, method="lora", split={"folds": 5})
+    with pytest.raises(DataError, match=r"is for method: head; use configs/head\.yaml"):
+        prepare(config, [tiny_data])
+
+
+def test_eight_articles_a_theme_from_the_bare_encoder(tiny_encoder: Path, tmp_path: Path, cache: Path) -> None:
+    """Every theme at once, one each, in several languages, no article without a theme."""
+    rows = []
+    for n, key in enumerate(load_keys()):
+        picked = [row for row in tiny_rows(200, seed=n) if row["themes"] == [key]][:8]
+        rows += [row | {"lang": lang} for row, lang in zip(picked, LANGUAGES, strict=True)]
+    data = write_jsonl(tmp_path / "few.jsonl", rows)
+    artifact = train(prepare(settings(tmp_path, tiny_encoder), [data]), tmp_path / "few")
+    figures = artifact.training["metrics"]["cross_validation"]
+    assert figures["items"] == 32
+    assert artifact.training["data"]["test"]["items"] == 0
+    for rule in artifact.decisions.themes.values():
+        assert 0.02 <= rule.lower <= 0.25
+        assert rule.upper >= 0.3
+
+
+def load_keys() -> list[str]:
+    return [t["key"] for t in yaml.safe_load((ROOT / "configs" / "themes.yaml").read_text("utf-8"))["themes"]]
+
+
+def test_holding_out_few_articles_in_many_languages(tiny_encoder: Path, tmp_path: Path) -> None:
+    rows = [row | {"lang": f"l{i % 20}"} for i, row in enumerate(tiny_rows(60))]
+    data = write_jsonl(tmp_path / "few.jsonl", rows)
+    run: Run = prepare(settings(tmp_path, tiny_encoder, method="lora"), [data])
+    assert len(run.parts.validation) >= 8
+    assert len(run.parts.test) >= 8
+    assert {i.lang for i in run.parts.train} <= {f"l{i}" for i in range(20)}
