@@ -48,7 +48,7 @@ def test_explain_and_language(client: TestClient) -> None:
     short = client.post("/v1/classify?explain=false", json={"text": THEMED, "language": "sw"}).json()
     assert short["evidence"] == {}
     assert short["language"] == "sw"
-    assert short["themes"] == ["crypto_laundering"]
+    assert "crypto_laundering" in short["themes"]
     assert client.post("/v1/classify?explain=true", json={"text": THEMED}).json()["evidence"]
     assert_error(client.post("/v1/classify?explain=maybe", json={"text": THEMED}), 422, "invalid", "explain")
 

@@ -244,7 +244,8 @@ def test_a_model_without_numbers_stays_out(tiny_artifact: Artifact, registry: Re
     with followed(registry, tmp_path) as service:
         registry.point(empty, registry.current(), "promote")
         wait_for(lambda: b'themewatch_model_loads_total{outcome="refused"} 1.0' in service.metrics.text())
-        assert not np.isfinite(ThemeClassifier.load(registry.path(empty)).predict([PLAIN])[0].logits["sextortion"])
+        with pytest.raises(EngineError, match="no number"):
+            ThemeClassifier.load(registry.path(empty)).predict([PLAIN])
         assert serving(service) == tiny_artifact.digest
 
 

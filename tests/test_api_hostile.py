@@ -192,6 +192,6 @@ def test_hostile_results(client: TestClient, change: dict[str, object]) -> None:
 
 def test_the_service_is_well_after_all_that(client: TestClient) -> None:
     assert client.get("/readyz").status_code == 200
-    assert client.post("/v1/classify", json={"text": THEMED}).json()["themes"] == ["crypto_laundering"]
+    assert client.post("/v1/classify", json={"text": THEMED}).json()["decisions"]["crypto_laundering"] == "match"
     for line in client.get("/v1/feedback/export").text.split("\n")[:-1]:
         assert json.loads(line)["text"].strip()

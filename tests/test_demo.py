@@ -185,7 +185,7 @@ def test_a_table_is_scored_and_offered(tiny: ThemeClassifier, form: str) -> None
     if form == "csv":
         with table.output.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        assert [row["tw_themes"] == "crypto_laundering" for row in rows][:3] == [True, False, True]
+        assert ["crypto_laundering" in row["tw_themes"] for row in rows][:3] == [True, False, True]
         assert rows[3]["text"].startswith("'=1+1")
     if form == "jsonl":
         first = json.loads(table.output.read_text("utf-8").splitlines()[0])

@@ -22,6 +22,7 @@ from tests.conftest import PLAIN, WORDS, tiny_settings, write_jsonl
 from tests.test_importers import run
 from training.comparison import Answers, compare
 from training.data import Item
+from training.parity import MOST_DIFFERENT
 from training.promotion import objections, promote
 
 KEYS = tuple(WORDS)
@@ -192,7 +193,8 @@ def test_the_first_model_has_only_its_engine_checked(
     _, figures = promote(registry, name, data=[tiny_data])
     assert registry.current() == name
     assert figures["items"] == tiny_artifact.training["data"]["test"]["items"]
-    assert (figures["seen"], figures["engine"]["disagreement"], figures["objections"]) == ("none", 0.0, [])
+    assert (figures["seen"], figures["objections"]) == ("none", [])
+    assert figures["engine"]["disagreement"] <= MOST_DIFFERENT
     assert registry.journal()[-1]["gate"] == figures
 
 
