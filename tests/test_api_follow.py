@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from model.artifact import Artifact, seal
 from model.classifier import ThemeClassifier
-from model.errors import ConfigError
+from model.errors import ConfigError, EngineError
 from model.layout import LAYOUT
 from model.registry import Registry
 from model.text import Article
