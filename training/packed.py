@@ -1,4 +1,4 @@
-"""Windows laid end to end instead of padded, and attention within each: twice the training speed on a processor.
+"""Windows laid end to end instead of padded, and attention within each: faster training on a processor.
 
 PyTorch's fused attention on processors is slow for narrow heads in bf16; plain products, one window at a
 time, stay in the cache. The idea of packing without cross-attention is that of FlashAttention's

@@ -22,8 +22,9 @@ from training.calibrate import fit_decisions
 from training.card import write_card
 from training.config import load_config
 from training.data import digest
-from training.run import Run, prepare, training_record
+from training.prepare import Run, prepare
 from training.table import evaluate_items, predict_items, truth_table
+from training.write import training_record
 
 
 def recalibrate(run: Run, folder: Path) -> Artifact:

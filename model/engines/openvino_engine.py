@@ -43,7 +43,7 @@ class OpenVinoEngine(GraphEngine):
 
     @classmethod
     def build(cls, artifact: Artifact, precision: str, folder: Path) -> None:
-        """Fill the graph as ONNX and keep it in OpenVINO's own format, which opens ten times faster."""
+        """Fill the graph as ONNX and keep it in OpenVINO's own format, which opens faster."""
         import openvino
 
         from model.engines.fill import fill_graph
