@@ -28,6 +28,7 @@ from model.artifact import Artifact
 from model.backbone import backbone_digest
 from model.cache import cache_dir, progress, sha256
 from model.engines.base import batches
+from model.engines.torch_engine import padded_tensors
 from model.errors import CacheError
 from model.layout import LAYOUT
 from model.windows import Encoded
@@ -84,13 +85,7 @@ class FeatureStore:
         return torch.cat(parts).float()
 
     def _compute(self, windows: Sequence[Window]) -> list[Tensor]:
-        longest = max(len(window) for window in windows)
-        ids = torch.ones(len(windows), longest, dtype=torch.long)  # [windows, tokens]
-        mask = torch.zeros_like(ids)
-        for row, window in enumerate(windows):
-            ids[row, : len(window)] = torch.tensor(window)
-            mask[row, : len(window)] = 1
-        ids, mask = ids.to(self._device), mask.to(self._device)
+        ids, mask = padded_tensors(windows, self._device)
         lower = self._dtype is not None
         with torch.inference_mode(), torch.autocast(self._device, dtype=self._dtype or torch.bfloat16, enabled=lower):
             hidden = self._encoder(input_ids=ids, attention_mask=mask)[0]

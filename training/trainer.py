@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from model.engines.base import batches
+from model.engines.torch_engine import padded_tensors
 from model.network import ThemeNetwork
 from model.windows import Encoded, Windower
 from training.checkpoint import Checkpoint
@@ -186,13 +187,8 @@ def padded_scores(network: ThemeNetwork, windows: Sequence[Sequence[int]], devic
     """Head outputs ``[tokens, width]`` of each window, by padded batches of like lengths."""
     scores: list[Tensor] = [torch.empty(0)] * len(windows)
     for group in batches([len(window) for window in windows], _TOKENS):
-        longest = max(len(windows[i]) for i in group)
-        ids = torch.ones(len(group), longest, dtype=torch.long)  # [windows, tokens]
-        mask = torch.zeros_like(ids)
-        for row, index in enumerate(group):
-            ids[row, : len(windows[index])] = torch.tensor(windows[index])
-            mask[row, : len(windows[index])] = 1
-        for row, found in zip(group, network.token_scores(ids.to(device), mask.to(device)), strict=True):
+        ids, mask = padded_tensors([windows[i] for i in group], device)
+        for row, found in zip(group, network.token_scores(ids, mask), strict=True):
             scores[row] = found
     return scores
 

@@ -40,3 +40,12 @@ def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
         else:
             out.append([index])
     return out
+
+
+def padded(windows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Windows side by side: ids ``[windows, tokens]``, padded with 1, and each one's length ``[windows]``."""
+    lengths = np.asarray([len(window) for window in windows], dtype=np.int32)
+    ids = np.ones((len(windows), int(lengths.max())), dtype=np.int64)
+    for row, window in enumerate(windows):
+        ids[row, : len(window)] = window
+    return ids, lengths

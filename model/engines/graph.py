@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from model.artifact import Artifact
 from model.cache import build_once, progress
-from model.engines.base import batches
+from model.engines.base import batches, padded
 from model.errors import EngineError
 from model.layout import LAYOUT
 
@@ -70,10 +70,7 @@ class GraphEngine(ABC):
     def token_scores(self, windows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         out: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
         for group in batches([len(w) for w in windows], _BUDGET):
-            lengths = np.asarray([len(windows[i]) for i in group], dtype=np.int32)
-            ids = np.ones((len(group), int(lengths.max())), dtype=np.int64)
-            for row, index in enumerate(group):
-                ids[row, : lengths[row]] = windows[index]
+            ids, lengths = padded([windows[i] for i in group])
             scores = self.run(ids, lengths)
             for row, index in enumerate(group):
                 out[index] = scores[row, : lengths[row]]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from model.artifact import Artifact
-from model.engines.base import batches
+from model.engines.base import batches, padded
 from model.network import ThemeNetwork
 
 _BUDGET = 4096  # padded tokens a batch
@@ -34,17 +35,12 @@ class TorchEngine:
         out: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
         kind, lower = self.device.partition(":")[0], self.dtype is not torch.float32
         for group in batches([len(w) for w in windows], _BUDGET):
-            longest = max(len(windows[i]) for i in group)
-            ids = torch.ones(len(group), longest, dtype=torch.long)
-            mask = torch.zeros_like(ids)
-            for row, index in enumerate(group):
-                ids[row, : len(windows[index])] = torch.tensor(windows[index])
-                mask[row, : len(windows[index])] = 1
+            ids, mask = padded_tensors([windows[i] for i in group], self.device)
             with (
                 torch.inference_mode(),
                 torch.autocast(kind, dtype=self.dtype if lower else torch.bfloat16, enabled=lower),
             ):
-                scores = self.network.token_scores(ids.to(self.device), mask.to(self.device))
+                scores = self.network.token_scores(ids, mask)
             for row, index in enumerate(group):
                 out[index] = scores[row, : len(windows[index])].float().cpu().numpy()
         return out
@@ -52,3 +48,10 @@ class TorchEngine:
     def bias(self) -> NDArray[np.float32]:
         bias: NDArray[np.float32] = self.network.bias.detach().float().cpu().numpy()
         return bias
+
+
+def padded_tensors(windows: Sequence[Sequence[int]], device: str) -> tuple[Tensor, Tensor]:
+    """Ids and attention mask, int64 ``[windows, tokens]``, of windows side by side."""
+    ids, lengths = padded(windows)
+    mask = np.arange(ids.shape[1])[None, :] < lengths[:, None]
+    return torch.from_numpy(ids).to(device), torch.from_numpy(mask.astype(np.int64)).to(device)
