@@ -62,9 +62,8 @@ def train_adapter(run: Run, network: ThemeNetwork, windower: Windower, out: Path
     history = kind(config, network, windower, keys, augmenter(run), validate, checkpoint).fit(run.train)
 
     def answers(items: list[Item]) -> NDArray[np.float64]:
-        return logits_of(predict_items(exact, items), keys)
+        return logits_of(predict_items(served, items), keys)
 
-    exact = in_memory(run, network, windower)
     progress("calibrating on validation data…")
     held = run.validation
     logits = answers(held)
