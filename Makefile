@@ -26,7 +26,7 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 
 demo: $(VENV)/.test
-	$(BIN)/themewatch demo
+	$(BIN)/themewatch serve
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -19,14 +19,15 @@ _ORDER = ("classify", "score", "demo", "serve", "feedback", "data", "train", "ev
 EXIT_ERROR = 2
 
 
-def build_app() -> typer.Typer:
-    """The command-line application with every installed part."""
+def build_app(only: str = "") -> typer.Typer:
+    """The command-line application with every installed part, or with ``only`` one where it is named."""
     app = typer.Typer(
         name="themewatch", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
         help="Which themes of online exploitation does an article report on? In any language, with reasons.",
     )  # fmt: skip
     app.callback()(_root)
     points = metadata.entry_points(group=GROUP)
+    points = metadata.entry_points(group=GROUP, name=only) or points  # the others' imports take time
     known = {name: i for i, name in enumerate(_ORDER)}
     for point in sorted(points, key=lambda p: (known.get(p.name, len(known)), p.name)):
         part = point.load()
@@ -56,7 +57,7 @@ def main() -> None:
     for name in ("HF_HUB_DISABLE_TELEMETRY", "GRADIO_ANALYTICS_ENABLED"):
         os.environ.setdefault(name, "1" if name.startswith("HF") else "False")
     try:
-        build_app()()
+        build_app(sys.argv[1] if len(sys.argv) > 1 else "")()
     except ThemewatchError as error:
         print(f"themewatch: {error}", file=sys.stderr)
         sys.exit(EXIT_ERROR)

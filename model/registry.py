@@ -122,14 +122,12 @@ class Registry:
         with self._writing():
             if self.current() != expected:
                 raise ArtifactError("another model was promoted meanwhile", where=self.folder, remedy="try again")
-            handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".current.")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(f"{name}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.folder / "current")
-            self.note(action, name, digest=artifact.digest, parent=expected, **facts)
+            self._set_current(name)
+            try:
+                self.note(action, name, digest=artifact.digest, parent=expected, **facts)
+            except OSError:  # what is not on record must not serve
+                self._set_current(expected)
+                raise
 
     def rollback(self, reason: str = "") -> str:
         """Let the model serve again that served before the present one.
@@ -160,6 +158,22 @@ class Registry:
     def note(self, action: str, name: str, **facts: Any) -> None:
         """Add a line to the journal: who, when (UTC), what, which model, and ``facts``."""
         append_journal(self.folder / "journal.jsonl", {"action": action, "model": name, **facts})
+
+    def _set_current(self, name: str) -> None:
+        if not name:
+            (self.folder / "current").unlink(missing_ok=True)
+            return
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".current.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(f"{name}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.folder / "current")
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from model.errors import MissingExtraError
+from model.errors import ConfigError, MissingExtraError
 
 
 def demo(
@@ -25,9 +25,15 @@ def demo(
     except ImportError as error:
         raise MissingExtraError(error.name or "gradio", "serve") from error
     from model.classifier import ThemeClassifier
+    from serve.api.credentials import is_loopback
     from serve.api.logs import quiet
     from serve.uploads.tables import MAX_BYTES
 
+    if not is_loopback(host):
+        raise ConfigError(
+            "this page has no log-in and is for this machine alone", where=f"--host {host}",
+            remedy="use `themewatch serve --host …`, which asks for keys",
+        )  # fmt: skip
     quiet(gradio.queueing, gradio.route_utils, gradio.routes)  # their tracebacks could quote a text
     page = build_demo(ThemeClassifier.load(model))
     page.launch(

@@ -85,6 +85,16 @@ def test_wrong_labels_are_found(tiny: ThemeClassifier, tmp_path: Path) -> None:
     assert found[0].row()["themes"] == list(found[0].item.themes)
 
 
+def test_what_nobody_judged_is_no_label_error(tiny: ThemeClassifier, tmp_path: Path) -> None:
+    """Articles judged for one theme alone: the others that the model sees in them are not suspect."""
+    rows = [
+        row | {"themes": [k for k in row["themes"] if k == KEYS[0]], "labelled": [KEYS[0]]}
+        for row in tiny_rows(60, seed=36)
+    ]
+    for one in find_suspects(tiny, items(tmp_path, rows)):
+        assert not any(f"not labelled {key}" in one.reason for key in KEYS[1:])
+
+
 def test_scores_on_training_articles_are_called_optimistic(tiny_artifact: Artifact, tmp_path: Path) -> None:
     assert "not at hand" in optimism(tiny_artifact, items(tmp_path, tiny_rows(20, seed=33)))
 

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from serve.api import exchange, server
+from serve.api.admission import replay
 from serve.api.exchange import Exchange
 from serve.api.problems import ClientGoneError
 from serve.api.scope import Message, Receive, Scope, Send, address_of, method_of
@@ -126,6 +127,40 @@ def test_a_client_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch
             await Exchange(stuck, api=True).send({"type": "http.response.start", "status": 200, "headers": []})
 
     asyncio.run(run())
+
+
+def test_every_answer_has_a_name_of_ours() -> None:
+    sent: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        for api in (True, False):
+            headers = [(b"x-request-id", b"unspeakable")]
+            way = Exchange(keep, api=api)
+            await way.send({"type": "http.response.start", "status": 200, "headers": headers})
+            named = [value for name, value in sent[-1]["headers"] if name == b"x-request-id"]
+            assert named == [way.id.encode()]
+
+    asyncio.run(run())
+
+
+def test_a_large_body_is_handed_on_in_parts() -> None:
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def run(body: bytes) -> None:
+        receive = replay(body, gone)
+        parts = [await receive()]
+        while parts[-1]["more_body"]:
+            parts.append(await receive())
+        assert b"".join(part["body"] for part in parts) == body
+        assert len(parts) == max(1, -(-len(body) // 2**18))
+        assert (await receive())["type"] == "http.disconnect"
+
+    for size in (0, 1, 2**18, 2**18 + 1, 3 * 2**18):
+        asyncio.run(run(b"x" * size))
 
 
 def test_the_system_may_allow_fewer_connections() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from training.audit import audit
 from training.data import Item, load_items
 from training.labels import is_labelled, label_mask, settle
 from training.partition import cross_folds
+from training.seen import overlaps
 
 KEYS = tuple(WORDS)
 
@@ -109,3 +111,40 @@ def test_folds_keep_stories_together_and_every_theme_in_training(tmp_path: Path)
 def test_a_few_articles_of_a_known_theme_are_welcome(tmp_path: Path) -> None:
     rows = [row | {"themes": row["themes"] if i < 5 else []} for i, row in enumerate(tiny_rows(60))]
     audit(items(tmp_path, rows), KEYS, KEYS, True)
+
+
+def test_an_empty_cell_says_nothing_of_what_was_judged(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"text,themes,labelled\na,{KEYS[0]},\nb,,{KEYS[1]}\n")
+    mask = label_mask(settle(load_items([path], KEYS), KEYS), KEYS)
+    assert mask.tolist() == [[True] * 4, [False, True, False, False]]
+
+
+def test_a_theme_with_fewer_stories_than_folds_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import warnings
+
+    rows = [
+        row | {"themes": [KEYS[0]] if i < 9 else [KEYS[1]], "story": f"s{i % 3 if i < 9 else i}"}
+        for i, row in enumerate(tiny_rows(40))
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folds = list(cross_folds(items(tmp_path, rows), KEYS, 5, seed=1))
+    assert sum(len(left) for _, left in folds) == 40
+    said = capsys.readouterr().err
+    assert f"theme {KEYS[0]!r} is on 3 stories, fewer than the 5 folds" in said
+    assert KEYS[1] not in said
+
+
+def test_rows_without_ids_of_files_of_one_name_are_no_leak(tmp_path: Path) -> None:
+    both = []
+    for folder, seed in (("old", 1), ("new", 2)):
+        (tmp_path / folder).mkdir()
+        rows = [{"text": row["text"], "themes": row["themes"]} for row in tiny_rows(20, seed)]
+        both.append(load_items([write_jsonl(tmp_path / folder / "data.jsonl", rows)], KEYS))
+    assert overlaps(both[1], both[0]) == {}
+    assert len(overlaps(both[0], both[0])) == 20
+    named = [replace(item, id=f"n{i}", story="s") for i, item in enumerate(both[0])]
+    assert overlaps([replace(both[1][0], story="s")], named) == {"data:1": "same story as n19"}
+    near = replace(both[1][0], text=both[0][0].text + " rain.")
+    assert overlaps([near], both[0]) == {"data:1": "nearly the same text as data:1"}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +17,9 @@ import gradio as gr
 import pytest
 
 from model.classifier import ThemeClassifier
+from model.decisions import Decision
 from model.errors import InputError, ThemewatchError
-from model.result import Result
+from model.result import Evidence, Result
 from model.text import Article
 from serve.demo import LaterError, build_demo, scoring
 from serve.demo.batch import _Batch, _look
@@ -24,7 +28,8 @@ from serve.demo.context import Context, Reading
 from serve.demo.correct import _Corrector
 from serve.demo.files import forget, new_folder, private_folder, upload_box
 from serve.demo.languages import language_name, reader_languages, theme_names
-from serve.demo.model_tab import model_html
+from serve.demo.model_tab import _Shown, model_html
+from serve.demo.read import _Reader
 from serve.demo.render import marked, render
 from serve.demo.rows import Filter, TableRow, date_columns, plot_html, table_html
 from serve.feedback.record import Feedback
@@ -72,6 +77,75 @@ def test_marks_stand_where_the_evidence_is(tiny: ThemeClassifier) -> None:
     assert re.sub(r"<[^>]*>", "", page) == text
     strongest = max((item for found in result.evidence.values() for item in found), key=lambda item: item.share)
     assert f"--share:{strongest.share:.2f}" in page
+
+
+def test_evidence_in_a_title_marks_nothing_in_the_text(tiny: ThemeClassifier) -> None:
+    result = replace(tiny.predict([THEMED])[0], evidence={"sextortion": (Evidence(0, 9, "the title", 1.0, True),)})
+    assert marked(result, THEMED, {"sextortion": "x"}) == THEMED
+
+
+def test_marks_hold_with_characters_of_several_units(tiny: ThemeClassifier) -> None:
+    text = f"\U0001f600\U0001f468\u200d\U0001f469 e\u0301 {PLAIN} {THEMED} \U0001f600"
+    result = tiny.predict([text])[0]
+    page = marked(result, text, {key: key for key in result.scores})
+    for item in (item for found in result.evidence.values() for item in found):
+        assert f">{item.text}</mark>" in page
+
+
+def test_an_answer_says_how_far_to_trust_it(tiny: ThemeClassifier) -> None:
+    found = tiny.predict([Article(THEMED)], language="en")[0]
+    page = render(tiny.artifact, found, THEMED)
+    assert "An estimate, not a finding" in page
+    assert "not how sure the model is" in page
+    assert "Answered by tiny 0.1.0" in page
+    assert "rely less" not in page
+    assert "not trained on this language" in render(tiny.artifact, replace(found, language="sv"), THEMED)
+    assert "not recognised: rely less" in render(tiny.artifact, replace(found, language="und"), THEMED)
+    none = replace(found, decisions=dict.fromkeys(found.decisions, Decision.NONE), evidence={})
+    assert "can miss a theme" in render(tiny.artifact, none, THEMED)
+    unsure = replace(found, decisions=dict.fromkeys(found.decisions, Decision.REVIEW))
+    assert "a person decides" in render(tiny.artifact, unsure, THEMED)
+
+
+class Replaced(ThemeClassifier):
+    """While it answers, a model of another version, with fewer and other themes, takes over."""
+
+    def __init__(self, inner: ThemeClassifier) -> None:
+        super().__init__(inner.artifact, inner.engine, inner.windower)
+
+    def predict(self, articles: Iterable[Article | str], *, explain: bool = True, language: str = "") -> list[Result]:
+        results = super().predict(articles, explain=explain, language=language)
+        themes = tuple(replace(theme, key=f"new_{theme.key}") for theme in self.artifact.taxonomy.themes[:2])
+        taxonomy = replace(self.artifact.taxonomy, themes=themes)
+        self.artifact = replace(self.artifact, version="9.9.9", taxonomy=taxonomy)
+        return results
+
+
+class Renamed(Replaced):
+    """Answers under a name that neither the model before nor the one after has."""
+
+    def predict(self, articles: Iterable[Article | str], *, explain: bool = True, language: str = "") -> list[Result]:
+        results = super().predict(articles, explain=explain, language=language)
+        return [replace(result, model={"name": "x", "version": "y", "digest": "z"}) for result in results]
+
+
+def test_the_page_follows_a_model_that_takes_over(tiny: ThemeClassifier) -> None:
+    context = Context(Replaced(tiny), lambda _: True)
+    page, reading, _ = _Reader(context).read(THEMED, request())
+    assert "Answered by tiny 0.1.0" in page  # by the model that did
+    assert "9.9.9" in _Reader(context).about()[0].label
+    assert "tiny 9.9.9" in _Shown(context).load(request())[0]
+    _, body, *_ = _Corrector(context, tiny.artifact.taxonomy.keys).fill(request(), reading)
+    assert body.visible  # what that model said can still be corrected
+    assert "replaced meanwhile" in _Reader(Context(Renamed(tiny), lambda _: True)).read(THEMED, request())[0]
+
+
+def test_the_page_asks_for_the_models_facts_again(tiny: ThemeClassifier) -> None:
+    functions = build_demo(tiny).fns.values()
+    asked = [target[1] for f in functions if getattr(f.fn, "__name__", "") == "load" for target in f.targets]
+    assert {"load", "select"} <= set(asked)
+    again = [f for f in functions if getattr(f.fn, "__name__", "") == "about" and f.trigger_after is not None]
+    assert len(again) == 8  # after the button, a file and six examples
 
 
 def test_names_in_the_readers_language(tiny: ThemeClassifier) -> None:
@@ -211,6 +285,78 @@ def test_filters_and_plots(tiny: ThemeClassifier) -> None:
     assert "laundered" not in batch.first_page(table, -1, "", "xx", "", request())[1]
     assert "page 1 of 1" in batch.turn(table, 99, "", "", "", 7, request())
     assert batch.first_page(None, -1, "", "", "", request())
+
+
+def test_a_scored_table_keeps_the_themes_of_its_model(tiny: ThemeClassifier) -> None:
+    classifier = Replaced(tiny)
+    table = score(tiny, upload("mine.jsonl", ROWS))[-1][1]
+    classifier.predict([PLAIN])
+    batch = _Batch(Context(classifier, lambda _: True))
+    assert "Crypto laundering" in batch.first_page(table, -1, "", "", "", request())[1]
+    assert "Crypto laundering" in batch.turn(table, -1, "", "", "", 1, request())
+    assert "after an hour" in batch.first_page(None, -1, "", "", "", request())[1]
+    assert "after an hour" in batch.turn(None, -1, "", "", "", 1, request())
+
+
+def test_the_outcome_before_is_not_offered_any_more(tiny: ThemeClassifier) -> None:
+    table = score(tiny, upload("mine.jsonl", ROWS))[-1][1]
+    path = str(upload("x.jsonl", ROWS))
+    run: Any = _Batch(Context(tiny, lambda _: True)).run(path, "text", "", "csv", False, table, request())
+    first = next(run)
+    assert first[1] is None
+    assert first[4].visible is False
+    next(run)
+    run.close()
+    assert not table.folder.exists()
+
+
+class Broken(ThemeClassifier):
+    """Fails in a way that nobody thought of."""
+
+    def __init__(self, inner: ThemeClassifier) -> None:
+        super().__init__(inner.artifact, inner.engine, inner.windower)
+
+    def predict(self, articles: Iterable[Article | str], *, explain: bool = True, language: str = "") -> list[Result]:
+        raise ZeroDivisionError("laundered")
+
+
+def test_unforeseen_errors_end_in_words(tiny: ThemeClassifier, caplog: pytest.LogCaptureFixture) -> None:
+    path = upload("mine.jsonl", ROWS)
+    before = set(private_folder().iterdir())
+    last = score(Broken(tiny), path)[-1]
+    assert "an error of the service (ZeroDivisionError)" in last[0]
+    assert "laundered" not in last[0] + caplog.text
+    assert set(private_folder().iterdir()) == before
+
+
+def test_odd_names_of_columns(tiny: ThemeClassifier) -> None:
+    path = new_folder() / "odd.jsonl"
+    path.write_text('{"text": "a \\ud800 b", "\\ud800": 1, "<b>": "2024-01-01"}\n', "ascii")
+    text, *_ = _look(str(path))
+    assert [name for name, _ in text.choices] == ["text", "<b>"]
+    "".join(part for part in score(tiny, path)[-1] if isinstance(part, str)).encode("utf-8")
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """Uploads may be confidential; those of living processes stay."""
+    make = "from serve.demo.files import private_folder as f; print(f(), flush=True); "
+
+    def start(more: str) -> subprocess.Popen[str]:
+        environment = {"TMPDIR": str(tmp_path), "PATH": "/usr/bin"}
+        return subprocess.Popen([sys.executable, "-c", make + more], env=environment, stdout=subprocess.PIPE, text=True)
+
+    with start("import time; time.sleep(300)") as first:
+        assert first.stdout is not None
+        left = Path(first.stdout.readline().strip())
+        with start("") as second:
+            assert second.wait(120) == 0
+        assert left.is_dir()
+        first.kill()
+    (tmp_path / "themewatch-foreign").mkdir()
+    with start("") as third:
+        assert third.wait(120) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["themewatch-foreign"]
 
 
 def row(decision: str = "none", language: str = "en", day: str = "") -> TableRow:

@@ -107,7 +107,7 @@ def test_paste_and_read(visit: Open) -> None:
     from playwright.sync_api import expect
 
     page = visit(locale="fr-FR")
-    read(page, f"{PLAIN} {THEMED}")
+    read(page, f"{PLAIN} {THEMED} {THEMED}")
     row = page.locator("#answer [data-theme=crypto_laundering]")
     expect(row).to_have_attribute("data-decision", "match")
     expect(row).to_contain_text("Blanchiment en cryptomonnaie")

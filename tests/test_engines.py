@@ -17,6 +17,7 @@ from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.engines import load_engine
 from model.engines.base import batches
+from model.engines.graph import GraphEngine, agrees_with_reference
 from model.engines.openvino_engine import has_bf16
 from model.errors import EngineError
 from model.layout import LAYOUT
@@ -70,6 +71,24 @@ def test_a_wrong_build_is_noticed_and_replaced(
     engine = load_engine(_resealed(folder))
     assert engine.name == "torch"
     assert "differs from the reference" in capfd.readouterr().err
+
+
+def test_a_build_is_checked_once(tiny_artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THEMEWATCH_CACHE", str(tmp_path))
+    asked: list[str] = []
+
+    def agrees(engine: GraphEngine, artifact: Artifact, tolerance: float) -> bool:
+        asked.append(engine.name)
+        return agrees_with_reference(engine, artifact, tolerance)
+
+    monkeypatch.setattr("model.engines.graph.agrees_with_reference", agrees)
+    name = load_engine(tiny_artifact).name
+    assert load_engine(tiny_artifact).name == name
+    assert asked == [name]
+    damaged = next(path for path in tmp_path.glob("engines/*/model.*") if path.suffix in (".bin", ".onnx"))
+    damaged.unlink()
+    assert load_engine(tiny_artifact).name == name  # made again, so checked again
+    assert asked == [name, name]
 
 
 def test_without_a_graph_torch_serves(tiny_artifact: Artifact, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from model.taxonomy import Taxonomy
-from serve.feedback.record import Feedback
 from serve.feedback.store import FeedbackStore
+from tests.feedback_tools import said, store, url
 
-THEMES = ("sextortion", "livestreamed_abuse", "trafficking_recruitment", "crypto_laundering")
-
-
-def said(**changes: Any) -> Feedback:
-    plain = Feedback(
-        text="The mixer laundered coins.", title="Court", consent=True, language="en", model_name="tiny",
-        model_version="0.1.0", taxonomy="1.0", scores=dict.fromkeys(THEMES, 0.5),
-        decisions=dict.fromkeys(THEMES, "none"), verdicts={}, themes=("crypto_laundering",),
-    )  # fmt: skip
-    return replace(plain, **changes)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'deep' / 'er' / 'feedback.sqlite3'}"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[FeedbackStore]:
-    store = FeedbackStore.open(url)
-    yield store
-    store.close()
+__all__ = ["store", "url"]
 
 
 def rows(store: FeedbackStore) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from model.classifier import ThemeClassifier
 from model.taxonomy import Taxonomy
 from serve.feedback.store import FeedbackStore
 from tests.api_tools import PLAIN, THEMED, client_on
-from tests.test_feedback import said
+from tests.feedback_tools import said
 
 
 def export(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,9 @@ from serve.feedback.database import default_url, open_database
 from serve.feedback.errors import StoreError
 from serve.feedback.store import FeedbackStore
 from serve.feedback.tables import Base
-from tests.test_feedback import said
+from tests.feedback_tools import said, store, url
 
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'deep' / 'er' / 'feedback.sqlite3'}"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[FeedbackStore]:
-    store = FeedbackStore.open(url)
-    yield store
-    store.close()
+__all__ = ["store", "url"]
 
 
 def test_it_is_durable_and_private(store: FeedbackStore, url: str) -> None:

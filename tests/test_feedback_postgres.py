@@ -15,7 +15,7 @@ import pytest
 
 from serve.feedback.store import FeedbackStore
 from serve.feedback.tables import Base
-from tests.test_feedback import said
+from tests.feedback_tools import said
 
 INITDB = shutil.which("initdb") or next(
     (str(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None

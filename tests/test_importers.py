@@ -244,3 +244,81 @@ def test_the_command_names_what_is_broken(tmp_path: Path, capsys: pytest.Capture
         (tmp_path / name).write_text(content)
         code, _, told = run(capsys, "data", "import", tmp_path / name, "-o", out, "--themes", THEMES)
         assert (code, reason in told) == (2, True), told
+
+
+def test_label_studio_json_min_and_csv(tmp_path: Path) -> None:
+    about = {"text": "one", "lang": "en", "annotator": "a@b.c", "annotation_id": 4}
+    rows = [
+        about | {"theme": {"choices": [S, C]}},
+        about | {"text": "two", "theme": L},
+        about | {"text": "three"},
+        about | {"text": "four", "theme": [{"taxonomy": [["exploitation", S], [T]]}]},
+    ]
+    path = write_json(tmp_path / "min.json", rows)
+    found, left = read(path)
+    assert not found
+    assert "name the control with --question" in left[0].reason
+    found, left = read(path, question="theme")
+    assert [j.labels for j in found] == [(S, C), (L,), (), (f"exploitation/{S}", T)]
+    assert not left
+    assert found[0].labeller == "labelstudio a@b.c"
+    cells = tmp_path / "a.csv"
+    with cells.open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "theme"], ["one", json.dumps({"choices": [S, C]})], ["two", L]])
+    assert [j.labels for j in read(cells, question="theme")[0]] == [(S, C), (L,)]
+
+
+def test_a_relation_in_label_studio_is_no_label(tmp_path: Path) -> None:
+    relation = {"type": "relation", "from_id": "a", "to_id": "b"}
+    path = write_json(tmp_path / "a.json", [task("x", annotation(1, S) | {"result": [relation]})])
+    assert [j.labels for j in read(path)[0]] == [()]
+
+
+def test_csv_with_a_column_for_each_theme(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        f"id,text,year,{S},{L},{T},{C}\n1,one,2024,1,0,0,1\n2,two,2024,0,0,0,0\n3,three,2024,1,,0,0\n4,four,,,,,\n"
+    )
+    result = merged(path)
+    assert [(row["text"], row["themes"]) for row in result.rows] == [("one", [S, C]), ("two", [])]
+    assert f"nobody was asked about {L}" in result.left[0].reason
+    found, left = read(path)
+    assert len(found) == 3
+    assert "none of 0 and 1" in left[0].reason
+
+
+def test_argilla_one_and_pending_records(tmp_path: Path) -> None:
+    old: dict[str, object] = {
+        "text": "one",
+        "prediction": None,
+        "annotation": [S, C],
+        "annotation_agent": "u",
+        "status": "Validated",
+    }
+    rows = [
+        old,
+        old | {"text": None, "inputs": {"text": "two"}, "annotation": L},
+        old | {"status": "Discarded"},
+        old | {"status": "Default", "annotation": None},
+    ]
+    found, left = read(write_jsonl(tmp_path / "old.jsonl", rows))
+    assert [(j.text, j.labeller, j.labels) for j in found] == [
+        ("one", "argilla u", (S, C)), ("two", "argilla u", (L,)),
+    ]  # fmt: skip
+    assert [one.reason for one in left] == ["status 'Discarded'", "not labelled yet"]
+    nested = {"fields": {"text": "x"}, "responses": {"theme": [{"value": [S], "user_id": "u"}]}, "status": "pending"}
+    given = [{"user_id": "u", "status": "submitted", "values": {"theme": {"value": [S]}}},
+             {"user_id": "v", "status": "discarded", "values": {"theme": {"value": [T]}}}]  # fmt: skip
+    rows = [nested, nested | {"status": "completed"}, {"fields": {"text": "y"}, "responses": given}]
+    found, left = read(write_json(tmp_path / "new.json", rows))
+    assert [(j.text, j.labels) for j in found] == [("x", (S,)), ("y", (S,))]
+    assert left[0].reason.startswith("pending: its answers may be drafts or discarded")
+
+
+def test_rows_with_dates_are_written(tmp_path: Path) -> None:
+    from datetime import date
+
+    from training.rows import write_rows
+
+    assert write_rows(tmp_path / "a.jsonl", [{"text": "x", "published": date(2024, 5, 1)}]) == 1
+    assert "2024-05-01" in (tmp_path / "a.jsonl").read_text()

@@ -22,8 +22,10 @@ from tests.conftest import PLAIN, WORDS, tiny_settings, write_jsonl
 from tests.test_importers import run
 from training.comparison import Answers, compare
 from training.data import Item
+from training.labels import judge
 from training.parity import MOST_DIFFERENT
 from training.promotion import objections, promote
+from training.splits import Parts
 
 KEYS = tuple(WORDS)
 
@@ -277,3 +279,80 @@ def test_the_commands(
     assert run(capsys, "models", "rollback")[1] == f"{one.strip()} serves now\n"
     assert current_model().name == one.strip()
     assert run(capsys, "models", "promote", "tiny-0.1")[0] == 2
+
+
+def test_equal_models_are_not_refused_by_chance() -> None:
+    """Themes and languages are many: of equal models that differ at random hardly any may be refused."""
+    rng, refused, plain = np.random.default_rng(5), 0, 0
+    for _ in range(8):
+        items = [
+            Item(f"i{i}", "text", (KEYS[i % 4],) if i % 3 else (), lang=f"l{i % 12}", story=f"s{i}") for i in range(360)
+        ]
+        pair = []
+        for _ in range(2):
+            wrong = rng.random((len(items), len(KEYS))) < 0.06
+            said = np.asarray([[key in item.themes for key in KEYS] for item in items]) ^ wrong
+            pair.append(Answers(KEYS, said, np.where(said, 0.95, 0.05), np.where(said, "match", "none")))
+        result = compare(items, *pair)
+        assert len(result.languages) == 12
+        parts = [*result.themes.values(), *result.languages.values()]
+        plain += any(change.difference.high < 0 for change in parts)
+        refused += any(" corrected for 16 themes and languages (Holm)" in reason for reason in objections(result))
+    assert plain >= 1  # what intervals alone would have refused
+    assert refused <= 1
+
+
+def test_few_articles_are_not_judged_alone() -> None:
+    items = [Item(f"i{i}", "text", (KEYS[0],) if i < 60 else (KEYS[1],) * (i < 65), lang="en") for i in range(120)]
+    items = [replace(item, story=item.id) for item in items]
+    right, wrong = answers(items, lambda _: False), answers(items, lambda item: item.themes == (KEYS[1],))
+    result = compare(items, right, wrong)
+    assert result.few == (KEYS[1],)
+    assert any("too few to judge alone: livestreamed_abuse" in line for line in result.lines())
+    assert not any(reason.startswith(f"F1 of theme {KEYS[1]}") for reason in objections(result))
+    alone = [replace(items[0], themes=())]
+    quiet, loud = answers(alone, lambda _: False), answers(alone, lambda _: True)
+    assert not any("false alarms" in reason for reason in objections(compare(alone, quiet, loud)))  # one article
+
+
+def test_pairs_that_nobody_judged_count_neither_way() -> None:
+    items = [judge(item, KEYS[:1]) if i % 2 and not item.themes else item for i, item in enumerate(toy_items())]
+    right = answers(items, lambda _: False)
+    said = right.said.copy()
+    rows = [i for i, item in enumerate(items) if "labelled" in item.extra]
+    said[rows, 1:] = True
+    other = Answers(KEYS, said, np.where(said, 0.95, 0.05), np.where(said, "match", "none"))
+    assert rows
+    assert compare(items, right, other).macro_f1.difference.value == 0
+    assert objections(compare(items, right, other)) == []
+
+
+def test_a_model_without_held_out_articles_asks_for_a_test_file(
+    registry: Registry, tiny_artifact: Artifact, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import training.promotion
+
+    monkeypatch.setattr(training.promotion, "recorded_parts", lambda *_: Parts([Item("a", "b", ())], [], [], []))
+    with pytest.raises(DataError, match="few articles: none was held out; give --test FILE"):
+        promote(registry, registry.add(tiny_artifact.folder), data=[tiny_data])
+
+
+def test_what_cannot_be_recorded_does_not_serve(
+    registry: Registry, tiny_artifact: Artifact, second: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = registry.add(tiny_artifact.folder), registry.add(second.folder)
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("model.registry.append_journal", full)
+        with pytest.raises(ArtifactError, match="No space left"):
+            registry.point(one, "", "promote")
+        assert registry.current() == ""
+    registry.point(one, "", "promote")
+    with monkeypatch.context() as patch:
+        patch.setattr("model.registry.append_journal", full)
+        with pytest.raises(ArtifactError, match="No space left"):
+            registry.point(two, one, "promote")
+    assert registry.current() == one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.decisions import ThemeDecision
 from model.errors import DataError
@@ -243,3 +245,24 @@ def test_the_card_is_made_from_the_same_tables(tiny: ThemeClassifier) -> None:
         for language in table["languages"].values():
             assert cell(interval(language["interval"])) in card
     assert set(tiny.artifact.training["data"]["train"]["profile"]) == {"languages", "lengths"}
+
+
+def test_articles_not_judged_for_every_theme_are_told(tiny: ThemeClassifier, tiny_data: Path, tmp_path: Path) -> None:
+    rows = tiny_rows(24, seed=17)
+    rows[3] |= {"labelled": ["sextortion"]}
+    file = write_jsonl(tmp_path / "half.jsonl", rows)
+    items = load_items([file], tiny.artifact.taxonomy.keys)
+    report = build(tiny, items, [file], Settings(baselines=False, trained_on=(tiny_data,), noise_sample=0))
+    assert report["summary"][1].startswith("Beware: 1 of 24 articles were not judged for every theme")
+    assert "t17-3" in report["summary"][1]
+
+
+def test_a_retrained_models_languages_are_those_of_its_whole_line(tiny_artifact: Artifact) -> None:
+    from training.seen import trained_languages
+
+    record = {"data": {"train": {"languages": ["km", ""]}}, "replay": {"train": {"languages": ["en"]}}, "start": None}
+    assert trained_languages(replace(tiny_artifact, training=record)) == ["en", "km"]
+    released = Artifact.load()
+    start = {"name": released.name, "version": released.version, "digest": released.digest}
+    whole = trained_languages(replace(tiny_artifact, training=record | {"start": start}))
+    assert set(released.training["data"]["train"]["languages"]) | {"km"} <= set(whole)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,19 @@ import training.prepare
 import training.replay
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
-from model.errors import DataError
+from model.decisions import ThemeDecision
+from model.errors import ArtifactError, DataError
+from model.layout import LAYOUT
 from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
 from training.config import TrainConfig, load_config
+from training.data import Item
+from training.labels import judge
 from training.prepare import Run, prepare
+from training.replay import Replay
 from training.run import train
-from training.seen import recorded_parts
+from training.seen import made_with, recorded_parts
+from training.splits import Parts
+from training.write import training_record
 
 HEAD = {"head_learning_rate": 0.02, "epochs": 3, "patience": 3}
 LANGUAGES = ["ar", "bn", "de", "en", "fr", "he", "sw", "zh"]
@@ -201,3 +210,66 @@ def test_holding_out_few_articles_in_many_languages(tiny_encoder: Path, tmp_path
     assert len(run.parts.validation) >= 8
     assert len(run.parts.test) >= 8
     assert {i.lang for i in run.parts.train} <= {f"l{i}" for i in range(20)}
+
+
+def test_replayed_articles_among_ones_own_are_named(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = recorded_parts(tiny_artifact, [corpus])
+    assert parts is not None
+    twice = [{"id": f"own{n}", "text": i.text, "themes": list(i.themes)} for n, i in enumerate(parts.train[:4])]
+    data = write_jsonl(tmp_path / "more.jsonl", [*tiny_rows(60, seed=3), *twice])
+    prepare(settings(tmp_path, tiny_encoder, start=str(tiny_artifact.folder), replay=1.0), [data])
+    assert "warning: 4 of your articles are replayed from the corpus, too: own0 (same text" in capsys.readouterr().err
+
+
+def test_what_was_replayed_counts_as_seen(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path
+) -> None:
+    data = write_jsonl(tmp_path / "more.jsonl", tiny_rows(60, seed=3))
+    run = prepare(settings(tmp_path, tiny_encoder, start=str(tiny_artifact.folder), replay=0.5), [data])
+    record = training_record(run, [], {})
+    made = made_with(replace(tiny_artifact, training=record), [data])
+    assert run.replay is not None
+    assert {i.text for i in [*run.parts.train, *run.replay.parts.train]} <= {i.text for i in made.items}
+    assert not {i.text for i in run.replay.parts.test} & {i.text for i in made.items}
+    assert made.complete
+    assert record["replay"]["train"]["languages"] == ["en", "fr"]
+    alone = replace(tiny_artifact, training=record | {"replay": None})
+    assert "tiny 0.1.0, from which it started, was trained on is unknown" in made_with(alone, [data]).missing
+
+
+def test_recalibrating_uses_all_validation_articles_and_no_unlabelled_pair(
+    tiny_config: Path, tiny_artifact: Artifact, tmp_path: Path
+) -> None:
+    from training.recalibrate import recalibrate
+
+    model, run = tmp_path / "model", prepare(load_config(tiny_config))
+    shutil.copytree(tiny_artifact.folder, model)
+    again = recalibrate(run, model)
+    for key, rule in tiny_artifact.decisions.themes.items():
+        assert again.decisions.themes[key].threshold == pytest.approx(rule.threshold, abs=0.1)
+    before = tiny_artifact.training["metrics"]["test"]["macro_f1"]["value"]
+    assert again.training["metrics"]["test"]["macro_f1"]["value"] == pytest.approx(
+        before, abs=0.15
+    )  # by another engine
+    keys = run.taxonomy.keys
+    held = run.parts.validation
+    wrong = [replace(i, themes=tuple(k for k in keys[:3] if k in i.themes)) for i in held]  # nobody looked for the last
+    masked = replace(run, parts=replace(run.parts, validation=[judge(i, keys[:3]) for i in wrong]))
+    half = recalibrate(masked, model)
+    assert half.training["metrics"]["validation"]["unlabelled_pairs"] == len(held)
+    assert half.decisions.themes[keys[3]] == ThemeDecision(1.0, 0.0, 0.5, 0.2, 0.8)  # nothing to tell it from
+    assert {k: half.decisions.themes[k] for k in keys[:3]} == {k: again.decisions.themes[k] for k in keys[:3]}
+    part = Parts(tiny_items(8), tiny_items(30), [], [])
+    record = {"train": {"sha256": "other"}}
+    replayed = replace(run, replay=Replay(0.3, part, [], record, ()))
+    with pytest.raises(DataError, match="trained on other articles; give its own configuration, and --data"):
+        recalibrate(replayed, model)
+    (model / LAYOUT.manifest).chmod(0o444)
+    with pytest.raises(ArtifactError, match="a registry's model never changes"):
+        recalibrate(run, model)
+
+
+def tiny_items(count: int) -> list[Item]:
+    return [Item(str(row["id"]), str(row["text"]), tuple(row["themes"])) for row in tiny_rows(count, seed=11)]

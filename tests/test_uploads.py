@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from model.errors import InputError
 from serve.uploads import confined, docx, pdf, tables
-from serve.uploads.documents import MAX_CHARACTERS, read_document
+from serve.uploads.documents import MAX_CHARACTERS, Document, read_document
 
 WORDS = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 TEXT = "Police arrested a broker who laundered coins."
@@ -33,7 +34,7 @@ def paragraph(text: str) -> str:
     return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
-def pdf_file(*pages: str, password: str = "") -> bytes:
+def pdf_file(*pages: str, password: str = "", owner: str = "") -> bytes:
     """A PDF with a line of text on each page."""
     writer = PdfWriter()
     font = DictionaryObject(
@@ -48,8 +49,8 @@ def pdf_file(*pages: str, password: str = "") -> bytes:
         stream = DecodedStreamObject()
         stream.set_data(f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode("latin-1"))
         page[NameObject("/Contents")] = writer._add_object(stream)
-    if password:
-        writer.encrypt(password, algorithm="RC4-128")
+    if password or owner:
+        writer.encrypt(password, owner or None, algorithm="RC4-128")
     out = io.BytesIO()
     writer.write(out)
     return out.getvalue()
@@ -121,6 +122,32 @@ def test_a_lie_about_the_unpacked_size_is_not_believed() -> None:
             data[place : place + 4] = (100).to_bytes(4, "little")
     with pytest.raises(InputError):
         read_document(bytes(data), "a.docx")
+
+
+@pytest.mark.skipif(find_spec("cryptography") is not None, reason="with it, AES can be read")
+def test_a_pdf_protected_by_aes_is_not_called_damaged() -> None:
+    """Owners protect releases so, without a password to open them; reading them takes a library more."""
+    data = pdf_file(TEXT, owner="secret")
+    place = data.index(b"/V 2")
+    data = data[:place] + b"/V 4" + data[place + 4 :]
+    data = data.replace(b"/R 3", b"/R 4 /CF << /StdCF << /CFM /AESV2 /Length 16 >> >> /StmF /StdCF /StrF /StdCF", 1)
+    with pytest.raises(InputError, match="protected"):
+        read_document(data, "a.pdf")
+
+
+def test_halves_of_characters_are_replaced() -> None:
+    """A PDF's own table of characters may name them; no page could show them."""
+    broken = Document("a \ud83d b \0")
+    assert broken.text == "a \ufffd b  "
+
+
+def test_a_package_of_the_working_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("serve", "model"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text(TEXT)
+    assert confined.read_document(tmp_path / "x.txt", "x.txt").text == TEXT
 
 
 def test_long_documents_are_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,23 +116,25 @@ def fit_frozen(train: Sequence[Item], keys: Sequence[str], classifier: ThemeClas
 
 
 def frozen_vectors(backbone: str, windower: Windower) -> Callable[[Sequence[Item]], NDArray[np.float32]]:
-    """A function from items to float32 ``[items, hidden]``: mean-pooled frozen token vectors."""
+    """A function from items to float32 ``[items, hidden]``: mean-pooled frozen token vectors.
+
+    The vectors come from the same store as those of a frozen training run: bf16 where the processor is fast
+    at it, in batches, each window once and then from the user's cache.
+    """
     import torch
     from transformers import AutoModel
 
-    encoder = AutoModel.from_pretrained(resolve_backbone(backbone), add_pooling_layer=False).eval()
+    from training.features import FeatureStore, encoder_key, mean_vectors
+    from training.trainer import precision
+
+    folder = resolve_backbone(backbone)
+    dtype = precision("auto", "cuda" if torch.cuda.is_available() else "cpu")
+    encoder = AutoModel.from_pretrained(folder, add_pooling_layer=False)
+    store = FeatureStore(encoder, encoder_key(folder, None, dtype), dtype)
 
     def encode(items: Sequence[Item]) -> NDArray[np.float32]:
-        rows = []
-        for item in items:
-            encoded = windower.encode(item.article, item.lang)
-            total: Any = 0.0
-            for window, (a, b) in zip(encoded.windows, encoded.spans, strict=True):
-                with torch.inference_mode():
-                    hidden = encoder(input_ids=torch.tensor([window]))[0][0]  # [tokens, hidden]
-                content = hidden[windower.lead : windower.lead + b - a].float().numpy()
-                total = total + (content * encoded.weights[a:b, None]).sum(axis=0)
-            rows.append(total / encoded.weights.sum())
-        return np.asarray(rows, dtype=np.float32)
+        encoded = [windower.encode(item.article, item.lang) for item in items]
+        store.fill((window for article in encoded for window in article.windows), "articles with the frozen encoder")
+        return mean_vectors(store, encoded, windower.lead)
 
     return encode

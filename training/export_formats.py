@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ COLUMNS = {
     "text": ("text", "body", "content", "article"), "title": ("title", "headline"), "lang": ("lang", "language"),
     "story": ("story", "group"), "id": ("id", "article_id"),
 }  # fmt: skip
-RESPONSES = ".responses"  # ends the columns of answers in a flattened Argilla export
 LABELS = ("themes", "labels", "label", "categories", "category", "cats")
+_WHO = ("labeller", "annotator")
+_FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Said:
 Reader = Callable[[Row, Options], tuple[list[Row], list[Said] | str]]
 
 
-def _labelstudio(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
+def labelstudio(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
     """https://labelstud.io/guide/task_format; choices and taxonomies, predictions left aside."""
     if "data" not in row:
-        raise ValueError("no 'data': export as JSON, not as JSON-MIN")
+        return _labelstudio_min(row, options)
     given = row.get("annotations") or row.get("completions") or []
     done = [a for a in given if not (a.get("was_cancelled") or a.get("skipped"))]
     said = []
@@ -50,38 +52,31 @@ def _labelstudio(row: Row, options: Options) -> tuple[list[Row], list[Said] | st
         labels: list[str] = []
         for result in annotation["result"]:
             if options.question in ("", result.get("from_name")):
-                value = result["value"]
+                value = result.get("value") or {}  # a relation has none
                 labels += value.get("choices") or ["/".join(path) for path in value.get("taxonomy") or []]
         who = annotation.get("completed_by")
         said.append(Said(str(who.get("email") or who["id"] if isinstance(who, dict) else who or ""), tuple(labels)))
     return [row["data"], row.get("meta") or {}], said or ("skipped by the labeller" if given else [])
 
 
-def _argilla(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
-    """``records.to_list()``, nested or flattened (https://docs.argilla.io); suggestions left aside."""
-    answers: list[tuple[str, Any, Any, Any]] = []  # question, value, user, status
-    if "fields" in row:
-        sources = [row["fields"], row.get("metadata") or {}, {"id": row.get("id")}]
-        for question, own in (row["responses"] or {}).items():
-            answers += [(question, one["value"], one.get("user_id"), one.get("status")) for one in own]
-    else:
-        sources = [row]
-        for key in [key for key in row if key.endswith(RESPONSES) and row[key]]:
-            values = row[key]
-            users, statuses = (row.get(f"{key}.{name}") or [None] * len(values) for name in ("users", "status"))
-            question = key.removesuffix(RESPONSES)
-            answers += [(question, *one) for one in zip(values, users, statuses, strict=True)]
-    voices: dict[str, list[str]] = {}
-    for question, value, user, status in answers:
-        labels = [value] if isinstance(value, str) else value
-        usable = status in (None, "submitted") and isinstance(labels, list)
-        if usable and options.question in ("", question) and all(isinstance(label, str) for label in labels):
-            voices.setdefault(str(user or ""), []).extend(labels)
-    said = [Said(user, tuple(labels)) for user, labels in voices.items()]
-    return sources, said or ("no submitted response" if answers else [])
+def _labelstudio_min(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
+    """JSON-MIN: one column a control, holding one choice, or ``choices`` or ``taxonomy`` where there are several."""
+    if not options.question:
+        raise ValueError("JSON-MIN has labels and data side by side: name the control with --question, or export JSON")
+    labels = _choices(row.get(options.question))
+    return [row], [Said(str(row.get("annotator") or ""), labels)]
 
 
-def _prodigy(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
+def _choices(value: Any) -> tuple[str, ...]:
+    """The labels in a column of a Label Studio export; a choice left open has no column."""
+    if isinstance(value, dict):
+        return (*map(str, value.get("choices") or ()), *("/".join(path) for path in value.get("taxonomy") or ()))
+    if isinstance(value, list):
+        return tuple(label for one in value for label in _choices(one))
+    return () if value is None or value == "" else (str(value),)
+
+
+def prodigy(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
     """https://prodi.gy/docs/api-interfaces: ``choice`` tasks, and one ``label`` accepted or rejected."""
     sources, answer = [row, row.get("meta") or {}], row.get("answer", "accept")
     who = str(row.get("_annotator_id") or row.get("_session_id") or "")
@@ -99,7 +94,7 @@ def _prodigy(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
     return sources, [Said(who, (label,) if answer == "accept" else (), asked=(label,))]
 
 
-def _doccano(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
+def doccano(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
     """``label`` or ``labels``: a list or one label. Its ids are the database's, so they are not kept."""
     column = next((name for name in LABELS if name in row), None)
     if column is None:
@@ -112,31 +107,46 @@ def _doccano(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
     return [about, row.get("meta") or row.get("metadata") or {}], [Said("", tuple(map(str, given)), silent=not given)]
 
 
-def _csv(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
-    """A column ``text``, and labels in one column (an empty ``themes`` says "no theme", as in our own files)."""
-    column = next((name for name in LABELS if row.get(name) is not None), None)
+def csv(row: Row, options: Options) -> tuple[list[Row], list[Said] | str]:
+    """A column ``text``, and labels in one column (an empty ``themes`` says "no theme", as in our own files).
+
+    Or a column of 0 and 1 for each label; an empty cell there was not judged. Label Studio's CSV has JSON in cells.
+    """
+    who = next((str(row[name]) for name in _WHO if row.get(name)), "")
+    columns = (options.question,) if options.question else LABELS
+    column = next((name for name in columns if row.get(name) is not None), None)
     if column is None:
-        raise ValueError(f"no column {' or '.join(LABELS)} (there are: {', '.join(map(str, list(row)[:8]))})")
-    cell = row[column]
+        return [row], [_one_hot(row, who)]
+    cell = row[column].strip()
+    if cell.startswith(("{", "[")):
+        try:
+            return [row], [Said(who, _choices(json.loads(cell)))]
+        except (ValueError, RecursionError, AttributeError, TypeError) as error:
+            raise ValueError(f"{column} starts like JSON, but is none") from error
     for separator in options.separators[1:]:
         cell = cell.replace(separator, options.separators[0])
     parts = cell.split(options.separators[0]) if options.separators else [cell]
     labels = tuple(label.strip() for label in parts if label.strip())
-    who = str(row.get("labeller") or row.get("annotator") or "")
     return [row], [Said(who, labels, silent=not labels and column != "themes")]
 
 
-def _feedback(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
+def _one_hot(row: Row, who: str) -> Said:
+    about = {*_WHO, *(name for names in COLUMNS.values() for name in names)}
+    cells = {name: str(cell or "").strip().casefold() for name, cell in row.items() if name not in about}
+    flags = {name: _FLAGS[cell] for name, cell in cells.items() if cell in _FLAGS}
+    if not flags:
+        raise ValueError(
+            f"no column {' or '.join(LABELS)}, none of 0 and 1 (there are: {', '.join(map(str, list(row)[:8]))}); "
+            "--question names it"
+        )
+    return Said(who, tuple(name for name, yes in flags.items() if yes), asked=tuple(flags))
+
+
+def feedback(row: Row, _options: Options) -> tuple[list[Row], list[Said] | str]:
     """``themewatch feedback export``, and every other file in this project's own format."""
     if not isinstance(row.get("themes"), list):
         raise ValueError("themes must be a list of theme keys")
     return [row], [Said("", tuple(map(str, row["themes"])))]
-
-
-READERS: dict[str, Reader] = {
-    "labelstudio": _labelstudio, "argilla": _argilla, "prodigy": _prodigy, "doccano": _doccano, "csv": _csv,
-    "feedback": _feedback,
-}  # fmt: skip
 
 
 def first(sources: list[Row], names: tuple[str, ...]) -> str:

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import DataError
-from training.export_formats import COLUMNS, LABELS, READERS, RESPONSES, Options, first, text_of
+from training import export_formats as formats
+from training.export_argilla import RESPONSES, argilla
+from training.export_formats import COLUMNS, LABELS, Options, Reader, first, text_of
 from training.rows import Row, read_rows
 
+READERS: dict[str, Reader] = {
+    "labelstudio": formats.labelstudio, "argilla": argilla, "prodigy": formats.prodigy, "doccano": formats.doccano,
+    "csv": formats.csv, "feedback": formats.feedback,
+}  # fmt: skip
 FORMATS = ("auto", *READERS)
 
 
@@ -86,7 +92,8 @@ def detect(path: Path, row: Row) -> str:
         return "csv"
     if {"data", "annotations"} <= keys or {"data", "completions"} <= keys or "annotation_id" in keys:
         return "labelstudio"
-    if {"fields", "responses"} <= keys or any(key.endswith(RESPONSES) for key in keys):
+    nested = {"fields", "responses"} <= keys or {"annotation", "prediction"} <= keys
+    if nested or any(key.endswith(RESPONSES) for key in keys):
         return "argilla"
     if "answer" in keys or "_input_hash" in keys:
         return "prodigy"

@@ -57,8 +57,8 @@ def label_mask(items: Sequence[Item], keys: Sequence[str]) -> NDArray[np.bool_]:
 
 def _given(item: Item, keys: Sequence[str]) -> tuple[str, ...] | None:
     value: Any = item.extra.get(COLUMN)
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split("|") if part.strip()]
+    if isinstance(value, str):  # an empty cell of a table says nothing
+        value = None if not value.strip() else [part.strip() for part in value.split("|") if part.strip()]
     if not value and value != []:
         return None
     if value in (["all"], True):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from model.cache import progress
 from model.errors import DataError
 from training.config import Split, TrainConfig
 from training.data import Item
@@ -82,8 +84,18 @@ def cross_folds(
             f"{len(items)} articles of {len(set(group.tolist()))} stories are too few to cross-validate",
             remedy="label articles on more stories",
         )
+    for key in keys:
+        stories = len({int(g) for item, g in zip(items, group, strict=True) if key in item.themes})
+        if 0 < stories < folds:
+            progress(
+                f"warning: theme {key!r} is on {stories} stories, fewer than the {folds} folds: its figures are rough; "
+                "label articles on more stories"
+            )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for train, held in splitter.split(np.zeros(len(items)), np.asarray(strata), group):
+    with warnings.catch_warnings():  # said above, in the user's words
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        parts = list(splitter.split(np.zeros(len(items)), np.asarray(strata), group))
+    for train, held in parts:
         yield train.tolist(), held.tolist()
 
 

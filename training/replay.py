@@ -60,25 +60,34 @@ def draw_replay(share: float, keys: Sequence[str], start: Artifact | None) -> Re
     record = {
         "share": share, "split": split.model_dump(mode="json"), "seed": seed,
         "corpus": {"items": len(items), "train_sha256": digest(parts.train)},
-        **{name: {"items": len(getattr(drawn, name)), "sha256": digest(getattr(drawn, name))}
-           for name in ("train", "validation", "test")},
+        **{name: {"items": len(part), "sha256": digest(part), "languages": sorted({item.lang for item in part})}
+           for name, part in (("train", drawn.train), ("validation", drawn.validation), ("test", drawn.test))},
     }  # fmt: skip
     return Replay(share, drawn, [*parts.validation, *parts.test, *parts.unseen], record, unknown)
 
 
 def refuse_held_out(items: Sequence[Item], replay: Replay) -> None:
-    """Held-out articles of the corpus may not come back as training data.
+    """Held-out articles of the corpus may not come back as training data; of replayed ones a warning tells.
 
     Raises:
         DataError: naming those that do.
     """
     found = overlaps(items, replay.held)
     if found:
-        shown = ", ".join(f"{key} ({reason})" for key, reason in list(found.items())[:3])
         raise DataError(
-            f"{len(found)} articles are in the held-out part of the corpus: {shown}{', …' if len(found) > 3 else ''}",
+            f"{len(found)} articles are in the held-out part of the corpus: {_named(found)}",
             remedy="take them out, or set replay: 0 and judge the model on other articles",
         )
+    twice = overlaps(items, replay.parts.train)
+    if twice:
+        progress(
+            f"warning: {len(twice)} of your articles are replayed from the corpus, too: {_named(twice)}; figures on "
+            "your test part that count them are too good: take them out"
+        )
+
+
+def _named(found: dict[str, str]) -> str:
+    return ", ".join(f"{key} ({reason})" for key, reason in list(found.items())[:3]) + (", …" if len(found) > 3 else "")
 
 
 def _corpus_parts(start: Artifact | None) -> tuple[Parts, Split, int]:

@@ -70,7 +70,8 @@ def write_rows(output: Path, rows: Iterable[Row]) -> int:
     Raises:
         DataError: the file cannot be written.
     """
-    lines = [json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for row in rows]
+    # default: dates and the like, which Parquet files hold
+    lines = [json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n" for row in rows]
     if str(output) == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(b"".join(lines))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +17,49 @@ from training.data import Item, digest, load_items
 from training.merge import text_digest
 from training.partition import split_data
 from training.splits import Parts, near_duplicates
+
+_UNNAMED = re.compile(r".*:\d+")  # the id of a row that has none: its file's name and line
+
+
+@dataclass(frozen=True)
+class Made:
+    """The articles at hand that a model was made with: trained on, or its epoch and thresholds chosen by."""
+
+    items: list[Item]
+    missing: str  # what is not at hand; empty: these are all
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+
+def made_with(artifact: Artifact, data: Sequence[Path] = ()) -> Made:
+    """The articles a model was made with: its own, those replayed, and those of the released model it started from.
+
+    Args:
+        data: the files it was trained on; empty: the corpus that comes with the package.
+
+    Raises:
+        DataError: ``data`` is given and is not what it was trained on.
+    """
+    own, record = recorded_parts(artifact, data), artifact.training
+    cut: Parts | None = None
+    items = [*own.train, *own.validation] if own else []
+    missing = [] if own else ["the articles it was trained on are not at hand (give them with their files)"]
+    if replay := record.get("replay"):
+        with contextlib.suppress(DataError):  # no corpus at hand
+            cut = cut_files((CORPUS,), Artifact.load().taxonomy.keys, json.dumps(replay["split"]), int(replay["seed"]))
+        if cut is not None and digest(cut.train) == replay["corpus"]["train_sha256"]:
+            items += [*cut.train, *cut.validation]
+        else:
+            missing.append("the corpus that was replayed is not the one at hand")
+    if start := record.get("start"):
+        parts = recorded_parts(released) if (released := Artifact.load()).digest == start["digest"] else None
+        if parts:
+            items += [*parts.train, *parts.validation]
+        elif not replay:
+            missing.append(f"what {start['name']} {start['version']}, from which it started, was trained on is unknown")
+    return Made(list({id(item): item for item in items}.values()), "; ".join(missing))
 
 
 def recorded_parts(artifact: Artifact, data: Sequence[Path] = ()) -> Parts | None:
@@ -62,15 +108,31 @@ def cut_files(files: tuple[Path, ...], keys: tuple[str, ...], split: str, seed: 
 
 def overlaps(items: Sequence[Item], seen: Sequence[Item]) -> dict[str, str]:
     """The ids of ``items`` that stand in ``seen``, with the reason: same story, same text, or nearly so."""
-    stories = {item.story: item.id for item in seen}
+    stories = {item.story: item.id for item in seen if not _storyless(item)}
     texts = {text_digest(item.text): item.id for item in seen}
     found: dict[str, str] = {}
     for item in items:
         if (digest_ := text_digest(item.text)) in texts:
             found[item.id] = f"same text as {texts[digest_]}"
-        elif item.story in stories:
+        elif item.story in stories and not _storyless(item):
             found[item.id] = f"same story as {stories[item.story]}"
     for a, b in near_duplicates([*seen, *items]):
         if a < len(seen) <= b:
             found.setdefault(items[b - len(seen)].id, f"nearly the same text as {seen[a].id}")
     return found
+
+
+def _storyless(item: Item) -> bool:
+    """Whether neither a story nor an id was given: another file of that name has the same by accident."""
+    return item.story == item.id and _UNNAMED.fullmatch(item.id) is not None
+
+
+def trained_languages(artifact: Artifact) -> list[str]:
+    """The languages a model was trained on, as records tell: in its own articles, replayed, and where it started."""
+    record = artifact.training
+    found = set(record.get("data", {}).get("train", {}).get("languages", ()))
+    found |= set((record.get("replay") or {}).get("train", {}).get("languages", ()))
+    start = record.get("start")
+    if start and (released := Artifact.load()).digest == start["digest"]:
+        found |= set(released.training["data"]["train"]["languages"])
+    return sorted(found - {""})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,10 @@ def split_items(items: Sequence[Item], config: Split, seed: int) -> Parts:
     def take(indices: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         folds = max(2, round(1 / share))
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        rest, part = next(splitter.split(indices, strata[indices], group[indices]))
+        with warnings.catch_warnings():
+            # strata are small by nature; merging them would move articles between the parts of older models
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            rest, part = next(splitter.split(indices, strata[indices], group[indices]))
         return indices[rest], indices[part]
 
     rest, test = take(np.arange(len(seen)), config.test)

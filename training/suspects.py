@@ -11,8 +11,9 @@ from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.errors import DataError
 from training.data import Item, digest
+from training.labels import label_mask, settle
 from training.rows import Row
-from training.seen import overlaps, recorded_parts
+from training.seen import made_with, overlaps
 from training.table import predict_items, truth_table
 
 
@@ -50,6 +51,7 @@ def find_suspects(classifier: ThemeClassifier, items: Sequence[Item]) -> list[Su
         raise DataError("no article carries a theme", remedy="give labelled articles, some with themes")
     results = predict_items(classifier, items)
     scores = np.asarray([[result.scores[key] for key in keys] for result in results])
+    scores = np.where(label_mask(settle(items, keys), keys), scores, 0.0)  # what nobody judged is no error
     labels = [[int(k) for k in np.flatnonzero(row)] for row in truth]
     wrong = find_label_issues(labels, scores, n_jobs=1)
     quality = get_label_quality_scores(labels, scores)
@@ -69,10 +71,10 @@ def optimism(artifact: Artifact, items: Sequence[Item]) -> str:
     """A warning where a model's scores on ``items`` flatter it: it was trained on them, or that cannot be told."""
     if digest(items) == artifact.training.get("data", {}).get("train", {}).get("sha256"):
         return "the model was trained on these articles: scores are optimistic, and errors it has learnt are missed"
-    parts = recorded_parts(artifact)
-    if parts is None:
-        return "the model's training articles are not at hand: if these are among them, scores are optimistic"
-    seen = overlaps(items, [*parts.train, *parts.validation])
-    if not seen:
+    made = made_with(artifact)
+    seen = overlaps(items, made.items) if made.items else {}
+    if seen:
+        return f"{len(seen)} of {len(items)} articles were in the model's training data: their scores are optimistic"
+    if made.complete:
         return ""
-    return f"{len(seen)} of {len(items)} articles were in the model's training data: their scores are optimistic"
+    return "the model's training articles are not at hand: if these are among them, scores are optimistic"

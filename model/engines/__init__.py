@@ -1,7 +1,8 @@
 """Engines: one seam (``Engine``), chosen here.
 
 ``auto`` takes the fastest that is installed, at the precision the artifact was released with, checks it
-against the recorded reference, and falls back to the next exact engine, saying so; with CUDA it takes PyTorch.
+against the recorded reference (once a build), and falls back to the next exact engine, saying so; with CUDA
+it takes PyTorch.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from model.artifact import Artifact
 from model.cache import progress
 from model.engines.base import Engine
-from model.engines.graph import GraphEngine, agrees_with_reference
+from model.engines.graph import GraphEngine, checked
 from model.engines.onnx_engine import OnnxEngine
 from model.engines.openvino_engine import OpenVinoEngine, has_bf16
 from model.errors import EngineError, MissingExtraError
@@ -43,7 +44,7 @@ def load_engine(artifact: Artifact, name: str = "auto", threads: int | None = No
         return _torch(artifact)
     for library, precision in _candidates(artifact.precision):
         engine = _LIBRARIES[library].from_artifact(artifact, precision, threads)
-        if agrees_with_reference(engine, artifact, TOLERANCE[precision]):
+        if checked(engine, artifact, TOLERANCE[precision]):
             return engine
         progress("taking the next exact engine")
     return _torch(artifact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ from model.engines.base import batches, padded
 from model.errors import EngineError
 from model.layout import LAYOUT
 
+_CHECKED = "checked"  # beside an engine's files: it gave the reference's answers on this machine
 _BUDGET = 4096  # padded tokens a batch: enough to keep two cores busy, small enough for their caches
 
 
@@ -26,6 +28,7 @@ class GraphEngine(ABC):
     """An engine for the filled graph; a subclass says how a library builds, opens and runs it."""
 
     library: ClassVar[str]
+    folder: Path | None = None  # in the cache; set by ``from_artifact``
 
     def __init__(self, bias: NDArray[np.float32], precision: str) -> None:
         self.name = f"{self.library}-{precision}"
@@ -46,7 +49,9 @@ class GraphEngine(ABC):
         key = f"{artifact.name}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
         what = f"the {cls.library} {precision} engine of {artifact.name} {artifact.version}"
         folder = build_once(f"engines/{key}", lambda into: cls.build(artifact, precision, into), what)
-        return cls.open(folder, bias, precision, threads)
+        engine = cls.open(folder, bias, precision, threads)
+        engine.folder = folder
+        return engine
 
     @classmethod
     @abstractmethod
@@ -91,6 +96,23 @@ def processor_features() -> str:
     import platform
 
     return f"{platform.machine()} {platform.processor()}"
+
+
+def checked(engine: GraphEngine, artifact: Artifact, tolerance: float) -> bool:
+    """``agrees_with_reference``, asked once a build: a mark beside the engine's files remembers a yes.
+
+    Safe, because the folder is named by all that the answers depend on (artifact, library and its version,
+    precision, processor features), its bytes are compared on each start, and a new build removes the mark.
+    A no is not remembered: whoever mends the machine should not have to empty a cache.
+    """
+    mark = engine.folder / _CHECKED if engine.folder is not None else None
+    if mark is not None and mark.is_file() and mark.read_text("utf-8") == str(tolerance):
+        return True
+    agrees = agrees_with_reference(engine, artifact, tolerance)
+    if agrees and mark is not None:
+        with contextlib.suppress(OSError):  # a cache that cannot be written costs a check a start, no more
+            mark.write_text(str(tolerance), "utf-8")
+    return agrees
 
 
 def agrees_with_reference(engine: GraphEngine, artifact: Artifact, tolerance: float) -> bool:

@@ -13,6 +13,7 @@ from serve.api.scope import Message, Receive
 
 _DRAIN = 4  # times the limit: read on so far, so that a client gets to see the refusal
 _RETRY = 2  # seconds
+_PART = 256 * 1024  # bytes handed on at once
 
 
 class Admission:
@@ -127,13 +128,15 @@ def _part(message: Message) -> tuple[bytes, bool]:
 
 def replay(body: bytes, receive: Receive) -> Receive:
     """An ASGI channel that gives ``body`` first and then what ``receive`` gives."""
-    given = False
+    parts = iter(range(0, max(1, len(body)), _PART))
 
     async def again() -> Message:
-        nonlocal given
-        if given:
+        start = next(parts, None)
+        if start is None:
             return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        if start:
+            await asyncio.sleep(0)  # an upload is parsed part by part, with others in between
+        more = start + _PART < len(body)
+        return {"type": "http.request", "body": body[start : start + _PART], "more_body": more}
 
     return again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 from serve.api.problems import ClientGoneError, ProblemError, http_problem, internal_problem
 from serve.api.scope import Message, Receive, Scope, Send
@@ -24,13 +25,15 @@ _DEMO = [
         b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'; form-action 'self'",
     ),
 ]
+_ID = b"x-request-id"
 _REWORDED = {404, 405, 422, 500}  # Gradio's own wording of these may show what was sent
 
 
 class Exchange:
-    """Wraps one request's ``send``."""
+    """Wraps one request's ``send``; ``id`` names the request in its answer's X-Request-Id and in the log."""
 
     def __init__(self, send: Send, *, api: bool) -> None:
+        self.id = secrets.token_hex(8)  # ours: a client's own could hold a text
         self._send, self._api = send, api
         self._replacing = False
         self.started = False
@@ -81,10 +84,10 @@ class Exchange:
     def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
         """Ours in place of the answer's own; no other site is let in (CORS)."""
         ours = _API if self._api else _DEMO
-        own = {name for name, _ in ours}
+        own = {_ID, *(name for name, _ in ours)}
         kept = [
             (name, value)
             for name, value in message.get("headers", [])
             if name.lower() not in own and not name.lower().startswith(b"access-control-")
         ]
-        return kept + ours
+        return [*kept, *ours, (_ID, self.id.encode("ascii"))]

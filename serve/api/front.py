@@ -75,14 +75,14 @@ class Front:
         except ClientGoneError:
             exchange.status = ClientGoneError.STATUS
         except Exception as error:
-            LOG.error("%s", told(error))
+            LOG.error("%s (request %s)", told(error), exchange.id)
             if not exchange.started:
                 await exchange.refuse(scope, receive, internal_problem())
         finally:
             seconds = time.monotonic() - begun
             method, route, status = method_of(scope), route_of(scope), exchange.status
             self._metrics.request(method, route, status, seconds)
-            ACCESS.info("%s %s %s %d %.3fs", address_of(scope), method, route, status, seconds)
+            ACCESS.info("%s %s %s %d %.3fs %s", address_of(scope), method, route, status, seconds, exchange.id)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange, api: bool) -> None:
         if scope["path"] in PROBES:

@@ -63,7 +63,9 @@ class ClientGoneError(Exception):
 
 def internal_problem() -> ProblemError:
     """What is told of an error of ours: nothing but that it happened."""
-    return ProblemError(500, "internal", "an error of the service; its log says where")
+    return ProblemError(
+        500, "internal", "an error of the service; its log says where, under this answer's X-Request-Id"
+    )
 
 
 def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemError:

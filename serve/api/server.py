@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -62,7 +63,9 @@ def run(app: App, own: socket.socket, limits: Limits, on_stop: Callable[[], None
     )  # fmt: skip
     _Protocol.most = _connections()
     sys.setswitchinterval(_SWITCH)
-    with suppress(KeyboardInterrupt):  # uvicorn passes it on once all is finished
+    # uvicorn passes signals on once all is finished; at SIGTERM the process would die before it has tidied up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
         _Server(config, on_stop).run([own])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from model.errors import InputError, ThemewatchError
+from serve.api.logs import told
 from serve.demo.context import Context
 from serve.demo.files import forget, new_folder, upload_box
 from serve.demo.html import alert, box, escaped, status
@@ -21,9 +23,11 @@ from serve.score.formats import Format
 from serve.uploads.confined import column_names, count_rows
 from serve.uploads.tables import MAX_BYTES, MAX_ROWS, SUFFIXES, table_input
 
+LOG = logging.getLogger("themewatch.serve")
 _HOUR = 3600
 _FORMATS = ("csv", "jsonl", "parquet")
 _TEXTS, _TITLES = ("text", "body", "content", "article"), ("title", "headline")
+_GONE = "The scores were removed after an hour. Upload the table again to score it."
 _DECISIONS = [("Any decision", ANY), ("Match", "match"), ("To review", "review"), ("None", "none")]
 
 
@@ -60,7 +64,7 @@ def batch_tab(context: Context) -> None:
     """The tab's components and their events."""
     gr.Markdown(
         f"Score up to {MAX_ROWS:,} articles ({MAX_BYTES // 1_000_000} MB) from CSV, JSON lines or Parquet. "
-        "For more, use `themewatch score`. The file is gone from this machine an hour after you close the page."
+        "For more, use `themewatch score`. The file and its scores are removed from this machine after an hour."
     )
     file = upload_box("CSV, JSON lines or Parquet", SUFFIXES, "table-file")
     with gr.Row():
@@ -73,11 +77,14 @@ def batch_tab(context: Context) -> None:
         stop = gr.Button("Stop", elem_id="stop")
     out = _outputs()
     file.upload(_look, [file], [text, title, form, out.told], api_visibility="private")
-    run = start.click(
+    waits = start.click(
+        lambda: status("Waiting for its turn …"), None, [out.told], api_visibility="private", show_progress="hidden"
+    )
+    run = waits.then(
         _Batch(context).run, [file, text, title, form, explain, out.table], out.all,
         api_visibility="private", concurrency_limit=1, show_progress="hidden",
     )  # fmt: skip
-    stop.click(lambda: status("Stopped."), None, [out.told], cancels=[run], api_visibility="private")
+    stop.click(lambda: status("Stopped."), None, [out.told], cancels=[waits, run], api_visibility="private")
     for control in out.filters:
         control.input(
             _Batch(context).first_page, [out.table, *out.filters], [out.page, out.rows, out.plot],
@@ -138,7 +145,8 @@ class _Batch:
         if path is None:
             yield [alert("Upload a table first."), *still]
             return
-        yield [box("<p role='status'>Looking at the file …</p>"), *still]
+        hidden = [None, *[gr.skip()] * 2, gr.Column(visible=False), *[gr.skip()] * 7]
+        yield [status("Looking at the file …"), *hidden]  # the outcome before goes, so nothing of it is offered
         _forget_table(old)
         table = ScoredTable(folder := new_folder(), folder / f"{Path(path).stem[:80]}-scored.{form}")
         finished = False
@@ -154,7 +162,10 @@ class _Batch:
                 yield [_progress(done, counted.total, time.monotonic() - begun), *still]
             finished = True
         except ThemewatchError as error:
-            yield [alert(error), None, *[gr.skip()] * 2, gr.Column(visible=False), *[gr.skip()] * 7]
+            yield [alert(error), *hidden]
+        except Exception as error:  # Gradio would leave the page as it is
+            LOG.error("a table could not be scored: %s", told(error))
+            yield [alert(f"an error of the service ({type(error).__name__}); its log says where"), *hidden]
         finally:
             if not finished:  # stopped, or the reader has left
                 forget(table.folder)
@@ -163,7 +174,7 @@ class _Batch:
 
     def _outcome(self, table: ScoredTable, request: gr.Request) -> list[Any]:
         languages = asked_languages(request)
-        names = list(theme_names(self.context.classifier.artifact.taxonomy, languages).values())
+        names = _names(table, languages)
         reasons = "; ".join(f"{count:,} × {escaped(reason)}" for reason, count in table.rejected.most_common(5))
         left = f" Rows left out: {table.rejected.total():,} ({reasons})." if table.rejected else ""
         codes = sorted({row.language for row in table.rows})
@@ -187,9 +198,9 @@ class _Batch:
         request: gr.Request,
     ) -> list[Any]:  # fmt: skip
         if table is None:
-            return [gr.skip()] * 3
+            return [1, alert(_GONE), ""]
         languages = asked_languages(request)
-        names = list(theme_names(self.context.classifier.artifact.taxonomy, languages).values())
+        names = _names(table, languages)
         wanted = Filter(theme if 0 <= theme < len(names) else None, decision, language)
         rows = [row for row in table.rows if wanted.passes(row)]
         return [1, table_html(rows, 1, names, languages), plot_html(rows, by, names, languages)]
@@ -199,11 +210,16 @@ class _Batch:
         request: gr.Request,
     ) -> Any:  # fmt: skip
         if table is None:
-            return gr.skip()
+            return alert(_GONE)
         languages = asked_languages(request)
-        names = list(theme_names(self.context.classifier.artifact.taxonomy, languages).values())
+        names = _names(table, languages)
         wanted = Filter(theme if 0 <= theme < len(names) else None, decision, language)
         return table_html([r for r in table.rows if wanted.passes(r)], int(page or 1), names, languages)
+
+
+def _names(table: ScoredTable, languages: list[str]) -> list[str]:
+    """The names of the themes that the table was scored for."""
+    return list(theme_names(table.taxonomy, languages).values()) if table.taxonomy else []
 
 
 def _progress(done: int, total: int, seconds: float) -> str:

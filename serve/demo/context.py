@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
+from model.artifact import Artifact
 from model.classifier import ThemeClassifier
-from model.errors import InputError
+from model.errors import InputError, ThemewatchError
 from model.result import Result
+from model.text import Article
 from serve.feedback.record import Feedback
 
 Save = Callable[[Feedback], bool]  # whether the record is new
@@ -26,6 +28,19 @@ class Context:
     classifier: ThemeClassifier
     save: Save
     user: Callable[[gr.Request], str] = field(default=lambda _request: "")
+
+    def answer(self, text: str) -> tuple[Result, Artifact]:
+        """What is found in an article, and the model that found it: another may take over at any time.
+
+        Raises:
+            ThemewatchError: the text cannot be classified now.
+        """
+        before = self.classifier.artifact
+        result = self.classifier.predict([Article(text)])[0]
+        for artifact in (before, self.classifier.artifact):
+            if artifact.label() == result.model:
+                return result, artifact
+        raise ThemewatchError("the model was replaced meanwhile", remedy="read it again")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from serve.feedback.record import Feedback
 
 MAX_NOTE = 2_000  # characters
 _BEGINNING = 220  # characters of the article shown
-_OTHERS = "The model has other themes than when this page was made: restart the service to correct it here."
+_OTHERS = "The model has other themes than when this page was made: to correct it here, the service must be restarted."
 _NOTHING = "First read an article, then come back here to correct the answer."
 _YES, _NO, _UNSAID = "yes", "no", ""
 # For each decision, what it means to call it right or wrong.
@@ -61,7 +61,7 @@ def correct_tab(context: Context, read: ReadTab) -> None:
         note = gr.Textbox(label="Note (optional)", lines=2, max_length=MAX_NOTE, elem_id="note")
         consent = gr.Checkbox(
             label="Keep the article's text, so that a model can learn from it",
-            info="Without this only its fingerprint is kept: the correction counts, but nothing can be trained on it.",
+            info="Otherwise only its fingerprint is kept, and no model can learn from the correction.",
             elem_id="consent",
         )
         save = gr.Button("Save", variant="primary", elem_id="save")
@@ -92,7 +92,7 @@ class _Corrector:
         result = reading.result
         radios = [
             gr.Radio(
-                label=f"{names[key]} (said: {WORDS[decision.value]}, {result.scores[key]:.0%})",
+                label=f"{names.get(key, key)} (said: {WORDS[decision.value]}, {result.scores[key]:.0%})",
                 choices=[*_CHOICES[decision.value], ("Not checked", _UNSAID)], value=_UNSAID,
             )
             for key, decision in result.decisions.items()
@@ -100,7 +100,7 @@ class _Corrector:
         beginning = reading.text.strip()[:_BEGINNING] + ("…" if len(reading.text.strip()) > _BEGINNING else "")
         about = box(f"<p>On this article:</p><blockquote class='tw-full' dir='auto'>{escaped(beginning)}</blockquote>")
         themes = gr.CheckboxGroup(
-            choices=[(names[key], key) for key in self.keys], value=list(result.themes), visible=False
+            choices=[(names.get(key, key), key) for key in self.keys], value=list(result.themes), visible=False
         )
         return [
             about, gr.Column(visible=True), *radios, gr.Checkbox(value=False), themes, "", gr.Checkbox(value=False), "",

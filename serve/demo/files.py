@@ -12,16 +12,35 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from filelock import FileLock, Timeout
 
 _VARIABLE = "GRADIO_TEMP_DIR"
+_PREFIX, _LOCK = "themewatch-", "in-use.lock"
+_held: list[FileLock] = []  # as long as the process lives
 
 
 def private_folder() -> Path:
     """Where Gradio keeps files; made once in a process. To be called before any component is made."""
     if _VARIABLE not in os.environ:
-        os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="themewatch-")
-        atexit.register(shutil.rmtree, os.environ[_VARIABLE], ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        _held.append(FileLock(folder / _LOCK))
+        _held[-1].acquire(timeout=0)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ[_VARIABLE] = str(folder)
+        _sweep(folder)
     return Path(os.environ[_VARIABLE]).resolve()
+
+
+def _sweep(own: Path) -> None:
+    """Remove what processes of this user left behind when they were killed."""
+    for other in own.parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError, Timeout):
+            lock = other / _LOCK
+            # Another user's folder could hold links to files of ours.
+            if other == own or other.is_symlink() or other.stat().st_uid != own.stat().st_uid or not lock.is_file():
+                continue
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def new_folder() -> Path:

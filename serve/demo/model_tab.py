@@ -21,12 +21,14 @@ _PARTS = {
 }
 
 
-def model_tab(context: Context, page: gr.Blocks) -> None:
-    """The tab's components; filled in when a browser comes, for the model may have been replaced since the start."""
+def model_tab(context: Context, page: gr.Blocks, tab: gr.Tab) -> None:
+    """The tab's components; filled in when a browser comes or turns to the tab: the model may be another by then."""
     shown = gr.HTML(elem_id="model")
     with gr.Accordion("Model card", open=False, elem_id="card"):
         card = gr.Markdown()
-    page.load(_Shown(context).load, None, [shown, card], api_visibility="private")
+    occasions: list[Any] = [page.load, tab.select]
+    for event in occasions:
+        event(_Shown(context).load, None, [shown, card], api_visibility="private", show_progress="hidden")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ from serve.demo.files import private_folder
 from serve.demo.model_tab import model_tab
 from serve.demo.read import read_tab
 
+_HELP = (
+    "This page only reads reports; nothing is reported through it. A child in danger: call the police. Illegal images "
+    "or videos: do not copy them, report them to your country's hotline ([inhope.org](https://www.inhope.org)). "
+    "Such reading wears on people: evidence comes first so that you need not read it all."
+)
 _SWEEP = (600, 3600)  # seconds between two looks for old files, and how old they may get
 
 
@@ -38,7 +43,8 @@ def build_demo(
                 correct_tab(context, read)
             with gr.Tab("Batch", id="batch"):
                 batch_tab(context)
-            with gr.Tab("Model", id="model"):
-                model_tab(context, page)
+            with gr.Tab("Model", id="model") as model:
+                model_tab(context, page, model)
+        gr.Markdown(_HELP, elem_id="help")
         read.correct.click(lambda: gr.Tabs(selected="correct"), None, [tabs], api_visibility="private")
     return page

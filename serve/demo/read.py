@@ -8,8 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from model.errors import InputError, ThemewatchError
-from model.text import Article
+from model.errors import ThemewatchError
 from serve.demo.card import weaknesses
 from serve.demo.context import Context, Reading
 from serve.demo.files import forget, upload_box
@@ -53,7 +52,6 @@ def read_tab(context: Context, page: gr.Blocks) -> ReadTab:
     correct = gr.Button("Wrong? Correct it", visible=False, elem_id="to-correct")
     with gr.Accordion("The model, and what it is not good at", open=False, elem_id="about") as about:
         careful = gr.Markdown()
-    page.load(_Reader(context).about, None, [about, careful], api_visibility="private")
     shown = [answer, reading, correct]
     events = [
         button.click(_Reader(context).read, [text], shown, api_visibility="private"),
@@ -61,6 +59,9 @@ def read_tab(context: Context, page: gr.Blocks) -> ReadTab:
     ]
     for path, example in examples.items():
         events.append(example.click(_Reader(context, path).example, None, [text, *shown], api_visibility="private"))
+    occasions: list[Any] = [page.load, *(event.then for event in events)]
+    for event in occasions:  # each reading may be another model's
+        event(_Reader(context).about, None, [about, careful], api_visibility="private", show_progress="hidden")
     return ReadTab(reading, events, correct)
 
 
@@ -96,12 +97,11 @@ class _Reader:
         return [text, *self._answer(text, request, "")]
 
     def _answer(self, text: str, request: gr.Request, note: str) -> list[Any]:
-        classifier = self.context.classifier
         try:
-            result = classifier.predict([Article(text)])[0]
-        except InputError as error:
+            result, artifact = self.context.answer(text)
+        except ThemewatchError as error:
             return [alert(error), None, gr.Button(visible=False)]
-        page = render(classifier.artifact, result, text, asked_languages(request), note)
+        page = render(artifact, result, text, asked_languages(request), note)
         return [page, Reading(text, result), gr.Button(visible=True)]
 
 

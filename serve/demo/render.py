@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from model.artifact import Artifact
 from model.decisions import ThemeDecision
@@ -11,6 +11,7 @@ from model.result import Evidence, Result
 from serve.demo.html import box, escaped, hue, legend
 from serve.demo.languages import language_name, theme_names
 
+_SHARES = "The sentences that count most. The percentage is a sentence's part in the score, not how sure the model is."
 WORDS = {"match": "match", "review": "to review", "none": "no"}
 
 
@@ -28,18 +29,21 @@ def render(artifact: Artifact, result: Result, text: str, languages: Sequence[st
     ]
     if result.truncated:
         note += " The article is longer than the model reads: only its first part counts."
-    told = f"<p>{escaped(note.strip())}</p>" if note else ""
+    note = f"{note.strip()} {_doubt(artifact, result)}".strip()
+    told = f"<p>{escaped(note)}</p>" if note else ""
+    intro = f"<p class='tw-soft'>{_SHARES}</p>" if any(result.evidence.values()) else ""
     quotes = [
         f"<h3 dir='auto'>Why <bdi>{escaped(names[key])}</bdi></h3>{''.join(_quote(e, i) for e in found)}"
         for i, (key, found) in _numbered(result)
     ]
     return box(
-        f"<p>{_headline(result, names)} <span class='tw-soft'>Language: "
+        f"<p aria-live='polite'>{_headline(result, names)} <span class='tw-soft'>Language: "
         f"{escaped(language_name(result.language, list(languages)))}.</span></p>{told}"
-        f"<ul class='tw-themes'>{''.join(rows)}</ul>{''.join(quotes)}"
+        f"<ul class='tw-themes'>{''.join(rows)}</ul><p class='tw-soft'>{_advice(result)}</p>{intro}{''.join(quotes)}"
         f"<details><summary>Full text, evidence marked</summary>"
         f"{legend([names[key] for key in result.scores])}"
         f"<div class='tw-full' dir='auto'>{marked(result, text, names)}</div></details>"
+        f"<p class='tw-soft'>Answered by {escaped(artifact.name)} {escaped(artifact.version)}.</p>"
     )
 
 
@@ -48,6 +52,8 @@ def marked(result: Result, text: str, names: dict[str, str]) -> str:
     spans: dict[tuple[int, int], list[tuple[float, int, str]]] = defaultdict(list)
     for index, (key, found) in _numbered(result):
         for item in found:
+            if item.in_title:  # its places are those of a title that stands apart from this text
+                continue
             spans[item.start, item.end].append((item.share, index, names[key]))
     out, at = [], 0
     for (start, end), carried in sorted(spans.items()):
@@ -76,7 +82,28 @@ def _headline(result: Result, names: dict[str, str]) -> str:
         listed = [names[key] for key, said in result.decisions.items() if said.value == decision]
         if listed:
             found.append(f"{words}: " + ", ".join(f"<b><bdi>{escaped(name)}</bdi></b>" for name in listed) + ".")
-    return " ".join(found) or "None of the themes."
+    return " ".join(found) or "None of the themes found."
+
+
+def _advice(result: Result) -> str:
+    """What the decisions are good for, in a sentence or two."""
+    said = {decision.value for decision in result.decisions.values()}
+    if said <= {"none"}:
+        return "The model can miss a theme. If you see one, say so under Correct."
+    unsure = " To review means: the model is unsure, a person decides." if "review" in said else ""
+    return f"An estimate, not a finding: read the sentences below before you act on it.{unsure}"
+
+
+def _doubt(artifact: Artifact, result: Result) -> str:
+    """Where the language itself is a reason to be careful."""
+    if result.language == "und":
+        return "The language was not recognised: rely less on this answer."
+    data = artifact.training.get("data")
+    part = data.get("train") if isinstance(data, Mapping) else None
+    known = part.get("languages") if isinstance(part, Mapping) else None
+    if known and result.language not in known:
+        return "The model was not trained on this language: rely less on this answer."
+    return ""
 
 
 def _theme(key: str, name: str, decision: str, score: float, rule: ThemeDecision) -> str:

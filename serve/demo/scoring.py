@@ -13,6 +13,7 @@ from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.errors import InputError, ThemewatchError
 from model.result import Result
+from model.taxonomy import Taxonomy
 from model.text import Article
 from serve.demo.context import LaterError
 from serve.demo.rows import TableRow, table_row
@@ -51,6 +52,7 @@ class ScoredTable:
 
     folder: Path
     output: Path
+    taxonomy: Taxonomy | None = None  # of the model that scored it; another may serve by now
     rejects: Path | None = None
     columns: list[str] = field(default_factory=list)
     rows: list[TableRow] = field(default_factory=list)
@@ -65,6 +67,7 @@ def score_table(classifier: ThemeClassifier, order: Order, table: ScoredTable) -
         ThemewatchError: the model was replaced meanwhile.
     """
     artifact = classifier.artifact
+    table.taxonomy = artifact.taxonomy
     model = artifact.label()
     layout = Layout(artifact.taxonomy.keys, f"{artifact.name}/{artifact.version}", order.explain)
     columns = Columns(order.text, order.title, None, layout.reserved)

@@ -10,7 +10,7 @@ _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
 
 CSS = """
-:root {--tw-match: #b42318; --tw-review: #b7791f; --tw-none: #667085; --tw-line: #d0d5dd; --tw-soft: #475467;
+:root {--tw-match: #b42318; --tw-review: #8a5a00; --tw-none: #667085; --tw-line: #d0d5dd; --tw-soft: #475467;
   --tw-0: #b42318; --tw-1: #175cd3; --tw-2: #067647; --tw-3: #7a3fb3; --tw-4: #b54708; --tw-5: #0e7090}
 .dark {--tw-match: #f97066; --tw-review: #fdb022; --tw-none: #98a2b3; --tw-line: #475467; --tw-soft: #cfd4dc;
   --tw-0: #f97066; --tw-1: #84caff; --tw-2: #47cd89; --tw-3: #bda0f0; --tw-4: #f7b27a; --tw-5: #67e3f9}

@@ -97,6 +97,11 @@ def _merged_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
         return other
     if all(pt.is_signed_integer(kind) for kind in (one, other)):
         return max(one, other, key=lambda kind: kind.bit_width)
+    if pt.is_integer(one) and pt.is_integer(other):
+        if pt.is_unsigned_integer(one) and pt.is_unsigned_integer(other):
+            return max(one, other, key=lambda kind: kind.bit_width)
+        # no integer holds uint64 beside signed ones, and a float would change long numbers, such as ids
+        return pa.string() if pa.uint64() in (one, other) else pa.int64()
     if all(pt.is_integer(kind) or pt.is_floating(kind) for kind in (one, other)):
         return pa.float64()
     return pa.string()

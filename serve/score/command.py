@@ -153,7 +153,7 @@ def _on_this_machine(asked: _Asked, console: Console, workers: int) -> Summary:
         raise InputError("only a local file can be written", where=asked.output, remedy="name a file, and copy it then")
     written = output_format(asked.output, asked.form)
     with Workspace(Path(asked.output), asked.report) as work:
-        found = expand(asked.inputs, asked.input_format, work.outputs)
+        found = expand(asked.inputs, asked.input_format, [*work.outputs, work.folder])
         if work.finished_before(asked.resume, asked.overwrite):
             raise _nothing_left(asked, console, work.rejects.exists())
         artifact = Artifact.load(asked.model)
@@ -177,9 +177,11 @@ def _on_ray(asked: _Asked, console: Console, shard: int, address: str | None, wo
             remedy="leave it out, or use --engine local",
         )  # fmt: skip
     store = Store(asked.output)
-    found = expand(asked.inputs, asked.input_format, [])
+    found = expand(asked.inputs, asked.input_format, [*store.folders, *([asked.report] if asked.report else [])])
     check_kinds(found)
     store.check_apart(found)
+    if asked.report and not asked.report.parent.is_dir():
+        raise InputError("no such folder", where=asked.report.parent, remedy="create it")
     if asked.report and asked.report.exists() and not (asked.resume or asked.overwrite):
         raise InputError("exists already", where=asked.report, remedy="give another name, or --overwrite")
     if store.finished_before(asked.resume, asked.overwrite):

@@ -1,27 +1,43 @@
-"""Files that are either there as a whole or not at all."""
+"""Files that are either there as a whole or not at all; errors of files told as ours."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from model.errors import ThemewatchError
 from serve.score.inputs import reason
 
-_RESUME = "run the same command with --resume"
+WRITABLE = "make room or give rights, then run the same command with --resume"
+Errors = type[Exception] | tuple[type[Exception], ...]
 
 
 @contextmanager
-def writing(where: Path) -> Iterator[None]:
-    """Turn an error of writing into one line that says how to go on."""
+def telling(
+    what: str, where: object, remedy: str, known: Errors = OSError, kind: type[ThemewatchError] = ThemewatchError
+) -> Iterator[None]:
+    """Turn ``known`` errors into one line of ours.
+
+    Args:
+        what: what then was not possible, such as "cannot be read".
+        where: the file or folder.
+        remedy: how to go on.
+        known: ``Exception`` for network file systems, whose libraries raise what they like.
+        kind: the error raised instead.
+    """
     try:
         yield
-    except OSError as error:
-        raise ThemewatchError(
-            f"cannot be written: {reason(error)}", where=where, remedy=f"make room or give rights, then {_RESUME}"
-        ) from error
+    except (ThemewatchError, MemoryError):
+        raise
+    except known as error:
+        raise kind(f"{what}: {reason(error)}", where=where, remedy=remedy) from error
+
+
+def writing(where: Path) -> AbstractContextManager[None]:
+    """A context that turns an error of writing into one line that says how to go on."""
+    return telling("cannot be written", where, WRITABLE)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -16,6 +16,7 @@ from model.errors import InputError
 from serve.score.formats import NAMES, Format, format_of, parse_format
 
 STDIN = "-"
+_HERE = ("file://", "local://")
 _EDGE = 65_536  # bytes of head and of tail that a fingerprint covers
 _VERSION_KEYS = ("mtime", "LastModified", "last_modified", "updated", "ETag", "etag", "created")
 
@@ -80,7 +81,7 @@ def expand(given: Sequence[str], input_format: str, outputs: Collection[Path]) -
     Args:
         given: files, folders, globs, fsspec addresses, or ``-``.
         input_format: the ``--input-format`` option, or empty.
-        outputs: files that the run writes; folders and globs pass over them.
+        outputs: files and folders that the run writes; folders and globs pass over these and what is below.
 
     Raises:
         InputError: nothing there, no known format, a file named twice, or one that is an output.
@@ -92,23 +93,32 @@ def expand(given: Sequence[str], input_format: str, outputs: Collection[Path]) -
             if forced is None:
                 raise InputError("standard input tells no format", where=STDIN, remedy="give --input-format")
             found.append(Input("stdin", STDIN, forced))
-        elif "://" in name:
+        elif "://" in name and not name.startswith(_HERE):
             found += _remote(name, forced)
         else:
-            found += _local(name, forced, {path.resolve() for path in outputs})
+            found += _local(_path(name), forced, {path.resolve() for path in outputs})
     seen: set[str] = set()
     for item in found:
-        if item.name in seen:
+        place = os.path.abspath(item.path) if item.fs is None and item.path != STDIN else item.name
+        if place in seen:
             raise InputError("named twice among the inputs", where=item.name, remedy="name each file once")
-        seen.add(item.name)
+        seen.add(place)
     return found
+
+
+def _path(name: str) -> str:
+    """The path that a local address means; anything else as it is."""
+    if not name.startswith(_HERE):
+        return name
+    from fsspec.implementations.local import LocalFileSystem
+
+    return str(LocalFileSystem._strip_protocol(name))
 
 
 def _local(name: str, forced: Format | None, outputs: set[Path]) -> list[Input]:
     path = Path(name)
     if path.is_dir():
-        files = [p for p in sorted(path.rglob("*")) if not any(part[0] == "." for part in p.relative_to(path).parts)]
-        files = [p for p in files if p.is_file() and (forced or format_of(p.name))]
+        files = [p for p in _below(path) if p.is_file() and (forced or format_of(p.name))]
     elif path.exists():
         if path.resolve() in outputs:
             raise InputError("is an input and an output", where=name, remedy="write to another file")
@@ -117,10 +127,24 @@ def _local(name: str, forced: Format | None, outputs: set[Path]) -> list[Input]:
         files = [Path(p) for p in sorted(glob.glob(name, recursive=True)) if Path(p).is_file()]
     else:
         raise InputError("no such file or folder", where=name)
-    files = [p for p in files if p.resolve() not in outputs and not p.name.endswith(".rejected.jsonl")]
+    files = [p for p in files if outputs.isdisjoint([p.resolve(), *p.resolve().parents])]
+    files = [p for p in files if not p.name.endswith(".rejected.jsonl")]
     if not files:
         raise InputError("no file to score there", where=name, remedy=f"formats: {NAMES}")
     return [_known(str(p), str(p), forced) for p in files]
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files in a folder and those in it, but hidden ones. Raises OSError where one cannot be listed."""
+
+    def fail(error: OSError) -> None:
+        raise error  # pathlib would pass over it in silence, and rows would be missing
+
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def _remote(url: str, forced: Format | None) -> list[Input]:

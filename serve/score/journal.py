@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,9 +19,12 @@ from filelock import FileLock, Timeout
 from model.errors import InputError
 from serve.score.facts import check_same
 from serve.score.files import sync_folder, write_whole, writing
+from serve.score.layout import Layout
+from serve.score.parts import Part, read_part
 from serve.score.rows import Rejected
 
 FORMAT = 1
+_OWN = re.compile(r"part-\d{8,}\.(arrow|rejected)(\.tmp)?|joined\.tmp")
 
 
 class Workspace:
@@ -30,6 +34,9 @@ class Workspace:
     """
 
     def __init__(self, output: Path, report: Path | None = None) -> None:
+        """Name its files. Raises InputError where ``output`` can only be a folder."""
+        if not output.name:
+            raise InputError("is a folder", where=output, remedy="name a file")
         self.output = output
         self.rejects = output.with_name(f"{output.name}.rejected.jsonl")
         self.report = report
@@ -50,6 +57,9 @@ class Workspace:
             InputError: there is something that must not be overwritten.
         """
         there = [path for path in self.outputs if path.exists()]
+        odd = next((path for path in there if not path.is_file()), None)
+        if odd is not None:
+            raise InputError("is a folder" if odd.is_dir() else "is no ordinary file", where=odd, remedy="name a file")
         if self.folder.exists() and not (resume or overwrite):
             raise InputError("an unfinished run", where=self.folder, remedy="give --resume, or --overwrite")
         for path in self.outputs:
@@ -57,8 +67,6 @@ class Workspace:
                 raise InputError("no such folder", where=path.parent, remedy="create it")
         if len({path.resolve() for path in self.outputs}) < len(self.outputs):
             raise InputError("is output and report at once", where=self.report, remedy="name two files")
-        if self.output.is_dir():
-            raise InputError("is a folder", where=self.output, remedy="name a file")
         if not there or overwrite or self._journal.exists():
             return False
         if resume and self.output in there:
@@ -112,9 +120,19 @@ class Workspace:
         """Whether the chunk's part is finished."""
         return self._part(number).exists()
 
-    def read(self, number: int) -> bytes:
-        """A finished part."""
-        return self._part(number).read_bytes()
+    def read(self, number: int, layout: Layout, with_rows: bool = True) -> Part:
+        """A finished part (see ``read_part``).
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = self._part(number)
+        data = path.read_bytes()
+        try:
+            return read_part(data, layout, with_rows)
+        except (ValueError, KeyError, TypeError, OSError) as error:  # Arrow's errors are such
+            remedy = "delete it and run the same command with --resume, which scores its rows again"
+            raise InputError("damaged", where=path, remedy=remedy) from error
 
     def write(self, number: int, data: bytes, rejected: list[Rejected]) -> None:
         """Save a part; its rejected rows go first, so where a part stands they do too.
@@ -172,7 +190,7 @@ class Workspace:
 
     def _remove_parts(self) -> None:
         for path in self.folder.iterdir():
-            if path.name.startswith(("part-", "joined")):
+            if _OWN.fullmatch(path.name):
                 path.unlink()
 
     def _remove_folder(self) -> None:

@@ -109,7 +109,7 @@ class RayRun:
             with self.store.writing_rejects() as file:
                 for receipt in receipts:
                     if receipt["rejected"]:
-                        lines = (self.store.receipt(receipt["number"]) or {})["rejected"]
+                        lines = self.store.rejected(receipt["number"])
                         file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
         if self.report:
             with writing(self.report):

@@ -26,6 +26,16 @@ class Columns:
     id: str | None = None
     reserved: frozenset[str] = frozenset()
 
+    @property
+    def title_name(self) -> str:
+        """The column of titles; none (an empty name) where the usual one is read as text already."""
+        return self.title or ("title" if self.text != "title" else "")
+
+    @property
+    def id_name(self) -> str:
+        """The column of the articles' names."""
+        return self.id or "id"
+
     def check(self, names: Iterable[str], where: str) -> None:
         """Check the columns of a table before it is read.
 
@@ -100,14 +110,14 @@ def fields(cells: dict[str, Any], columns: Columns) -> tuple[str, str, str] | st
         return f"the text is not a string ({'null' if text is None else type(text).__name__})"
     if not text.replace("\0", " ").strip():
         return "the text is empty"
-    title = cells.get(columns.title or "title")
+    title = cells.get(columns.title_name) if columns.title_name else None
     if not isinstance(title, str):
         if columns.title is not None and title is not None:
             return f"the title is not a string ({type(title).__name__})"
         title = ""
     if len(text) + len(title) > MAX_TEXT:
         return f"the text is too long (over {MAX_TEXT:,} characters)"
-    name = cells.get(columns.id or "id")
+    name = cells.get(columns.id_name)
     return text, title, "" if name is None else str(name)[:200]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,13 @@ from serve.score.chunks import Chunk, Cutter, check_inputs, total_size
 from serve.score.duplicates import Duplicates, Placement
 from serve.score.facts import RESTORE
 from serve.score.journal import Workspace
-from serve.score.parts import Part, build_part, read_part, refill
+from serve.score.parts import Part, build_part, refill
 from serve.score.placing import fill, place
 from serve.score.progress import Meter
 from serve.score.report import html_report
 from serve.score.settings import Settings
 from serve.score.sinks import open_sink
+from serve.score.sources import column_names
 from serve.score.summary import Counts, Summary
 from serve.score.workers import Backend, Pending, Pool, Serial
 
@@ -88,7 +90,7 @@ class Run:
         """Save a chunk, or take over what its finished part says."""
         chunk = item.chunk
         if item.outcomes is None:
-            part = read_part(self._work.read(chunk.number), self._layout)
+            part = self._work.read(chunk.number, self._layout)
             if part.digest != chunk.digest():
                 raise InputError(
                     "changed since the unfinished run", where=chunk.entries[0].file,
@@ -112,6 +114,8 @@ class Run:
                 yield part.columns
 
         columns = merged_schema(schemas())
+        if not columns.names:  # no row was accepted; a table has columns all the same
+            columns = merged_schema(column_names(item, self._settings.columns) for item in self._settings.inputs)
         summary = self._summary(counts)
         if summary.rejected:
             with self._work.replacing(self._work.rejects) as file:
@@ -122,15 +126,20 @@ class Run:
                 file.write(html_report(summary).encode("utf-8", "backslashreplace"))
         with self._work.replacing(self._work.output) as file:
             sink = open_sink(file, self._settings.format, columns, self._layout)
-            for part in self._read_parts(with_rows=True):
-                sink.write(part)
+            try:
+                for part in self._read_parts(with_rows=True):
+                    sink.write(part)
+            except BaseException:
+                with suppress(Exception):  # or it would complain later, of a file closed under it
+                    sink.close()
+                raise
             sink.close()
         self._work.note_joined(counts.to_dict())
         return summary
 
     def _read_parts(self, with_rows: bool) -> Iterator[Part]:
         for number in range(self._parts):
-            yield read_part(self._work.read(number), self._layout, with_rows)
+            yield self._work.read(number, self._layout, with_rows)
 
     def _summary(self, counts: Counts) -> Summary:
         return self._settings.summary(self._artifact, counts, str(self._work.rejects), self._meter)

@@ -104,7 +104,8 @@ def cell_text(value: Any) -> str:
 
 def safe_cell(text: str) -> str:
     """Text that no spreadsheet takes for a formula: such a beginning gets an apostrophe before it; numbers do not."""
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    seen = text.lstrip("\0\ufeff")  # what some spreadsheets drop before they look
+    return f"'{text}" if seen.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 class ParquetSink:

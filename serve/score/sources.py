@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from model.errors import InputError
 from serve.score.arrow import column_text, is_text
 from serve.score.inputs import Input
@@ -52,7 +54,8 @@ def _json_cells(line: Line) -> dict[str, Any] | str:
     if problem:
         return problem
     try:
-        value = json.loads(line.data.decode("utf-8").lstrip("\ufeff"))
+        # NaN and Infinity, which Python reads, are no JSON: nothing else could read them in our output
+        value = json.loads(line.data.decode("utf-8").lstrip("\ufeff"), parse_constant=lambda _: None)
     except RecursionError:
         return "not JSON (nested too deeply)"
     except ValueError as error:
@@ -166,7 +169,7 @@ def _parquet(item: Input, columns: Columns, tell: Tell) -> Iterator[Row | Reject
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
         schema = file.schema_arrow
         check_schema(schema, columns, item.name)
-        wanted = [name for name in (columns.text, columns.title or "title", columns.id or "id") if name in schema.names]
+        wanted = [name for name in (columns.text, columns.title_name, columns.id_name) if name and name in schema.names]
         share = (item.size() or 0) / max(1, file.metadata.num_rows)
         counted = item.repeatable and not item.format.compression
         first, stop = item.rows or (0, file.metadata.num_rows)
@@ -205,6 +208,25 @@ def check_schema(schema: Any, columns: Columns, where: str) -> None:
     kind = schema.field(columns.text).type
     if not is_text(kind):
         raise InputError(f"column {columns.text!r} holds {kind}, not strings", where=where)
+
+
+def column_names(item: Input, columns: Columns) -> pa.Schema:
+    """The columns that ``item`` has even if it has no rows: none for JSON lines and for what cannot be read twice.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if not item.repeatable or item.format.kind == "jsonl":
+        return pa.schema([])
+    with reading(item):
+        if item.format.kind == "parquet":
+            import pyarrow.parquet as pq
+
+            with seekable(item, lambda _: None) as stream:
+                return pq.ParquetFile(stream).schema_arrow.remove_metadata()
+        with opened(item) as stream:
+            found = _header(Lines(stream, item), item, columns)
+            return pa.schema([(name, pa.string()) for name in (found[0] if found else [])])
 
 
 def _row_groups(about: Any, first: int, stop: int) -> tuple[list[int], int]:

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from model.errors import InputError, ThemewatchError
 from serve.score.facts import check_same
+from serve.score.files import WRITABLE, sync_folder, telling
 from serve.score.inputs import Input, reason
 
 FORMAT = 1
@@ -44,6 +45,11 @@ class Store:
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         self._facts: dict[str, Any] = {}
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folder, where this machine sees it: nothing below it is an input."""
+        return [Path(self._root)] if self._local else []
 
     @property
     def rejects(self) -> str:
@@ -108,6 +114,16 @@ class Store:
             for path in self._fs.glob(f"{self._root}/{_OWN}/part-*"):
                 self._fs.rm_file(path)
 
+    def rejected(self, number: int) -> list[str]:
+        """The lines of a finished shard's rejected rows. Raises ThemewatchError where its receipt is gone."""
+        receipt = self.receipt(number)
+        if receipt is None:
+            raise ThemewatchError(
+                "the receipt is gone", where=f"{self._root}/{_receipt(number)}",
+                remedy="the same command with --resume scores its shard again",
+            )  # fmt: skip
+        return list(receipt["rejected"])
+
     def receipt(self, number: int) -> dict[str, Any] | None:
         """What was noted when the shard was finished, or nothing."""
         return self.read(_receipt(number))
@@ -161,24 +177,15 @@ class Store:
                     os.fsync(file.fileno())
                 if self._local:
                     temporary.replace(path)
+                    sync_folder(Path(path).parent)  # or a power cut might keep the receipt and lose the shard
                 else:
                     self._fs.put_file(str(temporary), path)
             finally:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
 
-    @contextmanager
-    def _reaching(self, what: str = "reached") -> Iterator[None]:
-        known = OSError if self._local else Exception  # network libraries raise what they like
-        try:
-            yield
-        except (ThemewatchError, MemoryError):
-            raise
-        except known as error:
-            raise ThemewatchError(
-                f"cannot be {what}: {reason(error)}", where=self.name,
-                remedy="make room or give rights, then run the same command with --resume",
-            ) from error  # fmt: skip
+    def _reaching(self, what: str = "reached") -> AbstractContextManager[None]:
+        return telling(f"cannot be {what}", self.name, WRITABLE, OSError if self._local else Exception)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

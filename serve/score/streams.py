@@ -9,12 +9,13 @@ import tempfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from model.errors import InputError, ThemewatchError
-from serve.score.inputs import Input, reason
+from model.errors import InputError
+from serve.score.files import telling
+from serve.score.inputs import Input
 
 MAX_LINE = 32_000_000  # bytes; also the most one CSV record may span
 KEPT = 1_000_000  # bytes of a longer line that are kept to show it
@@ -81,24 +82,14 @@ class _Zstd(io.RawIOBase):
         return out
 
 
-@contextmanager
-def reading(item: Input) -> Iterator[None]:
-    """Turn every error of reading ``item`` into one ``InputError`` that names it."""
+def reading(item: Input) -> AbstractContextManager[None]:
+    """A context that turns every error of reading ``item`` into one ``InputError`` that names it."""
     import pyarrow as pa
     import zstandard
 
     known = (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowException)
-    # a network file system raises what its library raises, which need not be an OSError
-    expected: tuple[type[Exception], ...] = known if item.fs is None else (Exception,)
-    try:
-        yield
-    except (ThemewatchError, MemoryError):
-        raise
-    except expected as error:
-        raise InputError(
-            f"cannot be read: {reason(error)}", where=item.name,
-            remedy="when it can be read again, the same command with --resume goes on",
-        ) from error  # fmt: skip
+    remedy = "when it can be read again, the same command with --resume goes on"
+    return telling("cannot be read", item.name, remedy, known if item.fs is None else Exception, InputError)
 
 
 @contextmanager

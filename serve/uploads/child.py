@@ -24,6 +24,8 @@ def main() -> None:
         answer = {"error": error.what, "remedy": error.remedy}
     except (MemoryError, RecursionError):
         answer = {"error": "needs too much memory to read", "remedy": "give a smaller part of it"}
+    except Exception as error:  # its message may quote the file
+        answer = {"error": f"cannot be read ({type(error).__name__})", "remedy": "save it anew, or paste its text"}
     with os.fdopen(out, "wb") as file:
         file.write(json.dumps(answer).encode("ascii"))
 

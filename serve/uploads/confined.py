@@ -57,9 +57,9 @@ def count_rows(path: Path, name: str, text: str, title: str | None, bounds: Boun
 def _ask(task: str, path: Path, name: str, bounds: Bounds, **more: Any) -> Any:
     request = {"task": task, "path": str(path), "name": name, "memory": bounds.memory, "cpu": bounds.processor, **more}
     with _AT_ONCE:
-        try:
+        try:  # -P: no module of the folder that the service was started in
             done = subprocess.run(
-                [sys.executable, "-m", "serve.uploads.child"], input=json.dumps(request).encode("ascii"),
+                [sys.executable, "-P", "-m", "serve.uploads.child"], input=json.dumps(request).encode("ascii"),
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=bounds.wall, env=os.environ | _ENVIRONMENT,
             )  # fmt: skip
         except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from model.errors import InputError
 from model.pages import MAX_BYTES, page_article
+from serve.feedback.record import storable
 from serve.uploads.docx import docx_text
 from serve.uploads.pdf import pdf_text
 
@@ -20,6 +21,9 @@ class Document:
 
     text: str
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))  # halves of characters, which PDFs can hold: not shown
 
 
 def read_document(data: bytes, name: str) -> Document:

@@ -17,9 +17,10 @@ def pdf_text(data: bytes, name: str, most: int) -> tuple[str, str]:
         most: characters after which reading ends.
 
     Raises:
-        InputError: no PDF, damaged or locked.
+        InputError: no PDF, damaged, locked or protected.
     """
     from pypdf import PdfReader
+    from pypdf.errors import DependencyError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings quote the file
     if b"%PDF-" not in data[:1024]:
@@ -37,6 +38,10 @@ def pdf_text(data: bytes, name: str, most: int) -> tuple[str, str]:
                 break
     except (InputError, MemoryError):
         raise
+    except DependencyError as error:  # AES needs a library more
+        raise InputError(
+            "locked or protected (AES encryption)", where=name, remedy="print it to a new PDF, or paste its text"
+        ) from error
     except Exception as error:  # pypdf meets a broken file with any error there is
         raise InputError(
             f"a damaged PDF ({type(error).__name__})", where=name, remedy="print it to a new PDF, or paste its text"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import InputError
+from serve.feedback.record import storable
 from serve.score.formats import format_of
 from serve.score.inputs import Input
 from serve.score.rows import Columns, Rejected
@@ -19,6 +20,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 MAX_BYTES = 30_000_000
 MAX_ROWS = 5_000
 _HEAD = 50  # lines looked at for JSON's keys
+_COLUMNS = 500  # names offered at most
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ def column_names(item: Input) -> list[str]:
     Raises:
         InputError: the file cannot be read.
     """
+    return [name for name in _names(item) if storable(name) == name][:_COLUMNS]  # the others cannot be shown
+
+
+def _names(item: Input) -> list[str]:
     with reading(item):
         if item.format.kind == "parquet":
             import pyarrow.parquet as pq

@@ -77,7 +77,8 @@ def main() -> None:
     print("| data | articles | system | macro-F1 (95 %) | lowest language (macro-F1) | ECE | recall at review |")
     print("|---|---|---|---|---|---|---|")
     scorers = {} if args.no_baselines else fit_baselines(classifier)
-    for name, items in data_sets(classifier).items():
+    sets = data_sets(classifier)
+    for name, items in sets.items():
         tables: dict[str, Any] = {"themewatch": evaluate_items(classifier, items)}
         tables |= baseline_tables(scorers, items, classifier.artifact.taxonomy.keys)
         out[name] = tables
@@ -98,7 +99,7 @@ def main() -> None:
             print(f"  {row['id']} {row['lang']} {row['source']}: {row['decisions']} {row['scores']}")
     if not args.no_noise:
         print("\n| noise on the corpus test part | macro-F1 | change |\n|---|---|---|")
-        noisy = out["robustness"] = robustness(classifier, data_sets(classifier)["corpus test"])
+        noisy = out["robustness"] = robustness(classifier, sets["corpus test"])
         clean = noisy["clean"]["macro_f1"]["value"]
         for name, table in noisy.items():
             print(f"| {name} | {figure(table['macro_f1'])} | {table['macro_f1']['value'] - clean:+.3f} |")

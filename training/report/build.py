@@ -21,10 +21,10 @@ from training.report import confusion, curves, slices
 from training.report.drift import SCORE_BINS, compare_counts, profile
 from training.report.leaks import find_leaks, leak_line, without
 from training.report.mistakes import worst_mistakes
-from training.report.scored import Scored, answers_of, score_items
+from training.report.scored import Scored, answers_of, score_items, unjudged_line
 from training.report.summary import summary
 from training.report.thresholds import Aims, choices, workload
-from training.seen import recorded_parts
+from training.seen import recorded_parts, trained_languages
 from training.table import figures, result_figures
 
 Report = dict[str, Any]
@@ -66,13 +66,13 @@ def build(classifier: ThemeClassifier, items: Sequence[Item], files: Sequence[Pa
     scored = score_items(classifier, items)
     systems, against, note = _systems(classifier, scored, settings)
     keep = without(scored.items, leaks)
-    trained = artifact.training.get("data", {}).get("train", {})
     report: Report = {
         "title": f"{artifact.name} {artifact.version}",
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "written_by": f"themewatch {metadata.version('themewatch')}",
         "model": _model(artifact, classifier),
         "data": _data(scored.items, files),
+        "unjudged": unjudged_line(scored.items, scored.keys),
         "themes": {theme.key: theme.name() for theme in artifact.taxonomy.themes},
         "leaks": leaks | {
             "warning": leak_line(leaks, len(items)),
@@ -96,7 +96,7 @@ def build(classifier: ThemeClassifier, items: Sequence[Item], files: Sequence[Pa
         "slices": {
             "Length": slices.by_length(scored),
             "Windows of the model": slices.by_windows(scored),
-            "Language": slices.by_training_language(scored, trained.get("languages", [])),
+            "Language": slices.by_training_language(scored, trained_languages(artifact)),
         },
         "noise": None,
         "mistakes": worst_mistakes(classifier, scored, settings.mistakes, settings.texts),
@@ -115,6 +115,8 @@ def quick_tables(
     """The report's systems alone; leaks, and why there are no baselines, are told on standard error."""
     if warning := leak_line(find_leaks(classifier.artifact, items, trained_on), len(items)):
         progress(f"warning: {warning}")
+    if unjudged := unjudged_line(items, classifier.artifact.taxonomy.keys):
+        progress(f"warning: {unjudged}")
     settings = Settings(baselines=baselines, trained_on=trained_on)
     systems, _, note = _systems(classifier, score_items(classifier, items), settings)
     if baselines and note:
@@ -150,6 +152,7 @@ def _model(artifact: Artifact, classifier: ThemeClassifier) -> dict[str, Any]:
         "name": artifact.name, "version": artifact.version, "sha256": artifact.digest,
         "engine": classifier.engine.name, "backbone": artifact.backbone,
         "backbone_sha256": artifact.backbone_sha256, "taxonomy": artifact.taxonomy.version,
+        "languages": trained_languages(artifact),
         "thresholds": {key: asdict(rule) for key, rule in artifact.decisions.themes.items()},
         "trained_on": {
             name: {"items": part.get("items"), "sha256": part.get("sha256")}
@@ -190,7 +193,8 @@ def _drift(classifier: ThemeClassifier, scored: Scored, settings: Settings) -> d
     out: dict[str, Any] = {"languages": None, "lengths": None, "scores": {}, "labels": {}}
     if before:
         out |= {name: compare_counts(before[name], now[name]) for name in ("languages", "lengths")}
-    tested = record.get("metrics", {}).get("test", {}).get("scores", {})
+    metrics = record.get("metrics", {})
+    tested = (metrics.get("test") or metrics.get("cross_validation") or {}).get("scores", {})
     found = score_counts(scored.scores, scored.keys)
     for key in scored.keys:
         if key in tested:

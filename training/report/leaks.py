@@ -10,7 +10,7 @@ import numpy as np
 
 from model.artifact import Artifact
 from training.data import Item
-from training.seen import overlaps, recorded_parts
+from training.seen import made_with, overlaps
 
 _SHOWN = 10
 
@@ -22,17 +22,16 @@ def find_leaks(artifact: Artifact, items: Sequence[Item], trained_on: Sequence[P
         trained_on: the files the model was trained on, where that is not the bundled corpus.
 
     Returns:
-        ``checked``; ``items``, how many; ``ids``; and ``examples``, the first of them with reasons.
+        ``checked``, whether all of them are at hand; ``items``, how many; ``ids``; and ``examples``, the first of
+        them with reasons.
 
     Raises:
         DataError: ``trained_on`` is not what the model was trained on.
     """
-    parts = recorded_parts(artifact, trained_on)
-    if parts is None:
-        return {"checked": False, "items": 0, "ids": [], "examples": {}}
-    found = overlaps(items, [*parts.train, *parts.validation])
+    made = made_with(artifact, trained_on)
+    found = overlaps(items, made.items) if made.items else {}
     examples = dict(sorted(found.items())[:_SHOWN])
-    return {"checked": True, "items": len(found), "ids": sorted(found), "examples": examples}
+    return {"checked": made.complete, "items": len(found), "ids": sorted(found), "examples": examples}
 
 
 def without(items: Sequence[Item], leaks: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -57,12 +57,21 @@ def markdown(report: dict[str, Any]) -> str:
     head = ["labelled, alone", "articles", *names.values(), "nothing"]
     rows = [(names.get(k, "no theme"), *row.values()) for k, row in report["confusion"].items()]
     lines += ["## What is taken for what", "", *table(head, rows)]
+    together = [(names[key], *row.values()) for key, row in report["cooccurrence"].items()]
+    lines += table(("articles that carry both", *names.values()), together)
     if report["kinds"]:
         kinds = [
-            (kind, row["items"], percent(row["false_alarms"]), percent(row["to_review"]), percent(row["lost"]))
+            (
+                kind,
+                row["items"],
+                percent(row["false_alarms"]),
+                percent(row["to_review"]),
+                percent(row["lost"]),
+                ", ".join(f"{names[theme]} {n}" for theme, n in row["taken_for"].items()),
+            )
             for kind, row in report["kinds"].items()
         ]
-        lines += table(("kind", "articles", "wrong match", "to review", "theme lost"), kinds)
+        lines += table(("kind", "articles", "wrong match", "to review", "theme lost", "wrongly matched"), kinds)
     return "\n".join([*lines, *_slices(report), *_mistakes(report), *_drift(report), *_made(report)])
 
 

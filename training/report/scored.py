@@ -12,6 +12,7 @@ from model.decisions import Decision
 from model.result import Result
 from training.comparison import Answers
 from training.data import Item
+from training.labels import label_mask, settle
 from training.metrics import Bools, Floats
 from training.table import predict_items, truth_table
 
@@ -62,3 +63,20 @@ def answers_of(keys: tuple[str, ...], scores: Floats) -> Answers:
     """A baseline's answers: scores ``[articles, themes]``, cut at one half, with no review band."""
     said: Bools = scores >= 0.5
     return Answers(keys, said, scores, np.where(said, str(Decision.MATCH), str(Decision.NONE)))
+
+
+def unjudged_line(items: Sequence[Item], keys: Sequence[str]) -> str:
+    """What the column ``labelled`` says nobody judged, in one line; empty where all was judged.
+
+    Raises:
+        DataError: the column names something that is no theme.
+    """
+    mask = label_mask(settle(items, keys), keys)
+    if mask.all():
+        return ""
+    rows = [item.id for item, whole in zip(items, np.atleast_1d(mask.all(axis=1)), strict=True) if not whole]
+    return (
+        f"{len(rows):,} of {len(items):,} articles were not judged for every theme (column `labelled`: "
+        f"{', '.join(rows[:3])}{', …' if len(rows) > 3 else ''}); what nobody judged counts as 'no' here: leave them "
+        "out, or judge them"
+    )

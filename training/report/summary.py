@@ -14,7 +14,8 @@ def summary(report: dict[str, Any]) -> list[str]:
         rest = leaks["without"]
         clean = f" Without them: macro-F1 {interval(rest['macro_f1'])} on {rest['items']:,} articles." if rest else ""
         out.append(f"Warning: {leaks['warning']}.{clean}")
-    out += [_headline(report), *_three_ways(report), *_themes(report), *_languages(report), _calibration(report)]
+    headline = [_headline(report), *([f"Beware: {report['unjudged']}."] if report["unjudged"] else [])]
+    out += [*headline, *_three_ways(report), *_themes(report), *_languages(report), _calibration(report)]
     out += [*_baselines(report), *_noise(report), *_drift(report)]
     if not leaks["checked"]:
         out.append(
@@ -119,7 +120,8 @@ def _drift(report: dict[str, Any]) -> list[str]:
     if not drift["languages"]:
         return ["What the model was trained on is not recorded, so nothing can be said about drift."]
     shares = drift["languages"]["shares"]
-    new = {name: row["now"] for name, row in shares.items() if row["now"] and not row["before"]}
+    new = {name: row["now"] for name, row in shares.items() if name not in report["model"]["languages"]}
+    new = {name: share for name, share in new.items() if share}
     told = f"; {sum(new.values()):.0%} are in languages it was not trained on" if new else ""
     scores = [key for key, row in drift["scores"].items() if row["distance"] > max(row["by_chance"], 0.1)]
     names = ", ".join(report["themes"][key] for key in scores)

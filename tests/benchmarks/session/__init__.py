@@ -1,0 +1,1 @@
+"""A recorded session with the real command line; see ``__main__``."""
