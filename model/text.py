@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from model.errors import InputError
 
 TITLE_BREAK = "\n\n"
+_SAMPLE = 4000  # characters that tell whether a text is all in capitals
+_FEW_LETTERS = 20  # below, capitals may be a name or an acronym
 _MAX_SENTENCE = 400  # characters; a longer one (no punctuation at all) is cut at a space
 # Lone surrogates and NUL cannot be encoded or tokenised; replaced one for one, so offsets hold.
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -41,6 +43,20 @@ class Article:
     def text_start(self) -> int:
         """Offset of ``text`` in ``full_text``, in characters."""
         return len(self.title) + len(TITLE_BREAK) if self.title.strip() else 0
+
+
+def calmed(text: str) -> str:
+    """A text that is shouted from end to end, in small letters; any other as it is. Lengths hold.
+
+    Encoders know words in capitals badly. Told from the first characters, and from cased scripts only.
+    """
+    head = text[:_SAMPLE]
+    upper, lower = sum(map(str.isupper, head)), sum(map(str.islower, head))
+    if upper < _FEW_LETTERS or upper < 4 * lower:
+        return text
+    plain = text.replace("İ", "i")  # its small form is two characters long
+    small = plain.lower()
+    return small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in plain)
 
 
 def sentence_spans(text: str, language: str) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.errors import InputError
 from model.language import detect_language
-from model.text import Article, sentence_spans
+from model.text import Article, calmed, sentence_spans
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -99,8 +99,9 @@ class Windower:
         full = article.full_text
         most = self.config.limit * self.capacity * _CHARS_PER_TOKEN
         text = full[:most]
-        language = language or detect_language(text)
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        calm = calmed(text)
+        language = language or detect_language(calm)
+        encoding = self._tokenizer.encode(calm, add_special_tokens=False)
         if not encoding.ids:
             raise InputError("no readable text", where=article.id or None, remedy="give some text")
         ids = [self._as_text.get(i, i) for i in encoding.ids]

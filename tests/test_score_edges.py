@@ -170,6 +170,8 @@ def test_a_disk_full_at_the_end(suffix: str, model: list[object], tmp_path: Path
     given = write_rows(tmp_path / "in.jsonl", rows)
     output = tmp_path / f"out.{suffix}"
     options = [str(given), "-o", str(output), "--chunk", "20", *map(str, model)]
+    few = write_rows(tmp_path / "few.jsonl", rows[:2])
+    assert score(str(few), "-o", str(tmp_path / "few.csv"), *map(str, model)).code == 0  # builds the engine
 
     def small() -> None:  # no file over 100 kB: the parts fit, the output does not
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

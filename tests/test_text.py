@@ -6,7 +6,7 @@ import pytest
 
 from model.errors import InputError
 from model.language import detect_language
-from model.text import Article, sentence_spans
+from model.text import Article, calmed, sentence_spans
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t ", "\u200b \u200b".replace("\u200b", " ")])
@@ -61,3 +61,21 @@ def test_sentences_cover_all_but_white_space() -> None:
 )
 def test_language(text: str, code: str) -> None:
     assert detect_language(text) == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POLİS ANKARA'DA BİR KİŞİYİ GÖZALTINA ALDI",
+        "ΣΥΝΕΛΗΦΘΗ ΑΝΔΡΑΣ ΣΤΗΝ ΑΘΗΝΑ ΓΙΑ ΕΚΒΙΑΣΜΟ",
+        "DIE GROẞE STRASSE WAR GESPERRT",
+    ],
+)
+def test_a_shouted_text_is_calmed(text: str) -> None:
+    assert calmed(text).islower()
+    assert len(calmed(text)) == len(text)
+
+
+@pytest.mark.parametrize("text", ["FBI, NCMEC and the DOJ said", "Ministério Público", "警方拘捕三人", "HELP"])
+def test_other_texts_are_left_alone(text: str) -> None:
+    assert calmed(text) == text

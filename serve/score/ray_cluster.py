@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[Cluster]:
                 address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECTS, **quiet
             )  # fmt: skip
         else:
+            _reach(address)
             ray.init(address=address, **quiet)
     except Exception as error:  # Ray raises bare ones
         raise InputError(
@@ -73,6 +75,13 @@ def connected(address: str | None, workers: int | None) -> Iterator[Cluster]:
         yield _shape([int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]], workers)
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Knock at ``host:port`` first: Ray itself tries for minutes. Raises OSError where nothing listens."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
 
 
 def _shape(cores: list[int], wanted: int | None) -> Cluster:
