@@ -85,13 +85,14 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     remedy = "give a folder written by `themewatch train`, or leave --model out"
     try:
         manifest = json.loads(file.read_text("utf-8"))
+        written, _ = int(manifest["format"]), dict(manifest["files"])
         if manifest["kind"] != "themewatch":
             raise ArtifactError("not a themewatch model", where=path, remedy=remedy)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError("not a themewatch model", where=path, remedy=remedy) from error
-    if int(manifest["format"]) > FORMAT:
+    if written > FORMAT:
         raise ArtifactError(
-            f"model format {manifest['format']} is newer than this version reads ({FORMAT})",
+            f"model format {written} is newer than this version reads ({FORMAT})",
             where=path, remedy="upgrade themewatch",
         )  # fmt: skip
     return dict(manifest)

@@ -57,6 +57,10 @@ def test_foreign_and_newer_folders_are_refused(copy: Path, tmp_path: Path) -> No
     (copy / LAYOUT.manifest).write_text(json.dumps(manifest | {"format": FORMAT + 1}))
     with pytest.raises(ArtifactError, match="upgrade themewatch"):
         Artifact.load(copy)
+    for odd in ("{", json.dumps(manifest | {"format": None}), json.dumps({"kind": "themewatch", "format": 1})):
+        (copy / LAYOUT.manifest).write_text(odd)
+        with pytest.raises(ArtifactError, match="not a themewatch model"):
+            Artifact.load(copy)
     (copy / LAYOUT.manifest).write_text("{")
     with pytest.raises(ArtifactError, match="not a themewatch model"):
         Artifact.load(copy)
