@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.cache import progress
 from model.decisions import Decisions
 from model.result import Result
+from training.calibrate import fit_decisions
 from training.data import Item
 from training.labels import label_mask
 from training.metrics import calibration_error, macro_f1, score_counts
+from training.prepare import Run
 from training.table import figures, truth_table
 
 
@@ -29,6 +32,25 @@ def f1_at_half(items: Sequence[Item], logits: NDArray[np.float64], keys: Sequenc
         return 0.0
     said = (logits > 0) & label_mask(items, keys)
     return macro_f1(truth, said, [item.story for item in items], occurring).value
+
+
+def calibrate(run: Run, answers: Callable[[list[Item]], NDArray[np.float64]]) -> tuple[Decisions, dict[str, Any]]:
+    """Decisions fitted on the run's validation part, and the figures of every held-out part by them.
+
+    Args:
+        answers: logits ``[articles, themes]`` of articles, as the served path gives them.
+    """
+    keys, held = run.taxonomy.keys, run.validation
+    progress("calibrating on validation data…")
+    logits = answers(held)
+    decisions = fit_decisions(logits, truth_table(held, keys), keys, label_mask(held, keys))
+    progress("measuring on the held-out parts…")
+    metrics: dict[str, Any] = {"validation": measure(held, logits, decisions, keys)}
+    replayed = run.replay.parts.test if run.replay else []
+    for name, part in (("test", run.parts.test), ("unseen", run.parts.unseen), ("replay_test", replayed)):
+        if part:
+            metrics[name] = measure(part, answers(part), decisions, keys)
+    return decisions, metrics
 
 
 def measure(

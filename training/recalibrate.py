@@ -16,23 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from model.artifact import Artifact, seal
-from model.cache import progress
 from model.classifier import ThemeClassifier
 from model.errors import ArtifactError, DataError
 from model.layout import LAYOUT
 from model.windows import Windower
 from training.build import build_network
-from training.calibrate import fit_decisions
 from training.card import write_card
 from training.config import load_config
 from training.data import digest
-from training.labels import label_mask
-from training.measure import logits_of, measure
+from training.measure import calibrate, logits_of
 from training.prepare import Run, prepare
 from training.reliable import with_reliable_negatives
 from training.run import feature_store
-from training.table import predict_items, truth_table
-from training.write import training_record
+from training.table import predict_items
+from training.write import training_record, write_json
 
 
 def recalibrate(run: Run, folder: Path) -> Artifact:
@@ -47,16 +44,7 @@ def recalibrate(run: Run, folder: Path) -> Artifact:
     keys, record = run.taxonomy.keys, classifier.artifact.training
     _refuse(run, folder, record)
     run = _judged(run)
-    progress("calibrating on validation data…")
-    held = run.validation
-    logits = logits_of(predict_items(classifier, held), keys)
-    decisions = fit_decisions(logits, truth_table(held, keys), keys, label_mask(held, keys))
-    progress("measuring on the held-out parts…")
-    metrics: dict[str, Any] = {"validation": measure(held, logits, decisions, keys)}
-    replayed = run.replay.parts.test if run.replay else []
-    for name, part in (("test", run.parts.test), ("unseen", run.parts.unseen), ("replay_test", replayed)):
-        if part:
-            metrics[name] = measure(part, logits_of(predict_items(classifier, part), keys), decisions, keys)
+    decisions, metrics = calibrate(run, lambda items: logits_of(predict_items(classifier, items), keys))
     kept = {key: record[key] for key in ("parity", "versions") if key in record}
     return _rewrite(run, folder, decisions.to_dict(), training_record(run, record["history"], metrics) | kept)
 
@@ -99,7 +87,7 @@ def _rewrite(run: Run, folder: Path, decisions: dict[str, Any], record: dict[str
     try:
         shutil.copytree(folder, new, dirs_exist_ok=True)
         for name, value in ((LAYOUT.decisions, decisions), (LAYOUT.training, record)):
-            (new / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            write_json(new / name, value)
         write_card(new / LAYOUT.card, run.config, run.taxonomy, record)
         seal(new, facts)
         new.chmod(0o755)

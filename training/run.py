@@ -6,28 +6,25 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from model.artifact import Artifact
-from model.cache import progress
 from model.network import ThemeNetwork
 from model.windows import Windower
 from training.build import augmenter, build_network, in_memory
-from training.calibrate import fit_decisions
 from training.checkpoint import Checkpoint
 from training.data import Item, digest
 from training.features import FeatureStore, encoder_key
 from training.head_run import train_head
 from training.labels import label_mask
 from training.masked import MaskedTrainer
-from training.measure import f1_at_half, logits_of, measure
+from training.measure import calibrate, f1_at_half, logits_of
 from training.prepare import Run, prepare
 from training.reliable import with_reliable_negatives
-from training.table import predict_items, truth_table
+from training.table import predict_items
 from training.trainer import Trainer, precision
 from training.write import training_record, write_artifact
 
@@ -64,16 +61,7 @@ def train_adapter(run: Run, network: ThemeNetwork, windower: Windower, out: Path
     def answers(items: list[Item]) -> NDArray[np.float64]:
         return logits_of(predict_items(served, items), keys)
 
-    progress("calibrating on validation data…")
-    held = run.validation
-    logits = answers(held)
-    decisions = fit_decisions(logits, truth_table(held, keys), keys, label_mask(held, keys))
-    progress("measuring on the held-out test part…")
-    metrics: dict[str, Any] = {"validation": measure(held, logits, decisions, keys)}
-    replayed = run.replay.parts.test if run.replay else []
-    for name, part in (("test", run.parts.test), ("unseen", run.parts.unseen), ("replay_test", replayed)):
-        if part:
-            metrics[name] = measure(part, answers(part), decisions, keys)
+    decisions, metrics = calibrate(run, answers)
     record = training_record(run, history, metrics)
     artifact = write_artifact(run, network, windower, decisions, record, out)
     checkpoint.remove()

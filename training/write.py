@@ -50,8 +50,8 @@ def write_artifact(
             shutil.copytree(run.start.folder / LAYOUT.adapter, folder / LAYOUT.adapter, copy_function=shutil.copyfile)
         save_head(network, folder / LAYOUT.head)
         run.taxonomy.save(folder / LAYOUT.taxonomy)
-        _write_json(folder / LAYOUT.decisions, decisions.to_dict())
-        _write_json(folder / LAYOUT.training, record)
+        write_json(folder / LAYOUT.decisions, decisions.to_dict())
+        write_json(folder / LAYOUT.training, record)
         write_card(folder / LAYOUT.card, config, run.taxonomy, record)
         export_engine(run, network, windower, folder)
         facts = {
@@ -61,7 +61,7 @@ def write_artifact(
         }  # fmt: skip
         progress("comparing the fast engines with the exact one…")
         facts["precision"], record["parity"] = choose_precision(seal(folder, facts), parity_items(run))
-        _write_json(folder / LAYOUT.training, record)
+        write_json(folder / LAYOUT.training, record)
         write_card(folder / LAYOUT.card, config, run.taxonomy, record)
         seal(folder, facts)
         shutil.rmtree(out, ignore_errors=True)
@@ -121,5 +121,5 @@ def _described(items: Sequence[Item], keys: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
