@@ -16,7 +16,9 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data" / "session"
 RELEASED = "$(python -c 'from model.artifact import PRETRAINED; print(PRETRAINED)')"
-_NOISE = re.compile(r"Loading weights|warnings\.warn|\w*Warning:|it/s\]|^\s*$|^reading .*%|^themewatch: (preparing )?the .* engine of ")
+_NOISE = re.compile(
+    r"Loading weights|warnings\.warn|\w*Warning:|it/s\]|^\s*$|^reading .*%|^themewatch: (preparing )?the .* engine of "
+)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _WIDTH = 150  # characters of a line shown
 
