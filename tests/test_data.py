@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.conftest import tiny_rows, write_jsonl
 from training.check import check_files
 from training.config import Split
 from training.data import Item, digest, load_items, read_items
+from training.partition import split_data
 from training.splits import split_items
 
 KEYS = ("sextortion", "crypto_laundering")
@@ -44,6 +46,7 @@ def test_three_formats_give_the_same_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
+        ('{"text": "a", "themes": [], "split": "fold-1"}', "split is 'fold-1' (one of: train, validation, test"),
         ("{broken", "not valid JSON"),
         ("[1, 2]", "not a JSON object"),
         ('{"body": "x", "themes": []}', "no column 'text' (there are: body, themes)"),
@@ -101,6 +104,23 @@ def test_stories_and_near_duplicates_stay_on_one_side() -> None:
     assert where["follow"] == where[items[1].id]
     assert {i.lang for i in parts.unseen} == {"km"}
     assert 0.12 < len(parts.test) / (len(items) - len(parts.unseen)) < 0.28
+
+
+def test_rows_may_name_their_part() -> None:
+    items = _items()
+    drawn = split_items(items, Split(validation=0.15, test=0.2, unseen=("km",)), seed=3)
+    part = {i.story: n for n in ("validation", "test") for i in getattr(drawn, n)}
+    named = [replace(i, extra={"split": part.get(i.story, "")}) for i in items if i.id not in ("twin", "follow")]
+    later = [replace(i, id=f"later-{i.id}", story=f"later-{i.id}", text=i.text[::-1]) for i in _items(90)[:90]]
+    again = split_items([*named, *items[-2:], *later], Split(validation=0.15, test=0.2, unseen=("km",)), seed=4)
+    for name in ("validation", "test"):  # what was held out stays so, and data that came later are trained on
+        assert {i.id for i in getattr(again, name)} == {i.id for i in getattr(drawn, name)}
+    assert {i.id for i in drawn.train} < {i.id for i in again.train}
+    whole = [replace(i, extra={"split": "test"}) for i in named[:2]] + [replace(i, extra={}) for i in named[2:]]
+    only = split_data(whole, Split(validation=0.15, test=0.2), seed=3)
+    assert {i.id for i in only.test} == {i.id for i in whole[:2]}, "a part that is named is not drawn from other rows"
+    crossed = split_data(whole, Split(folds=5), seed=3)
+    assert {i.id for i in crossed.test} == {i.id for i in whole[:2]}
 
 
 def test_splits_and_digests_depend_on_content_alone() -> None:

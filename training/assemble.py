@@ -1,6 +1,7 @@
 """Join written texts with their assignments: ``python -m training.assemble RAW_DIR`` writes the corpus.
 
-Writers give plain text files (``### id``, ``TITLE:``, ``TEXT:``); labels come from the plan alone.
+Writers give plain text files (``### id``, ``TITLE:``, ``TEXT:``); labels come from the plan alone, and so does the
+part: ``plan/held_out.json`` names the stories held out, once and for all, so that models of different corpora compare.
 """
 
 from __future__ import annotations
@@ -47,12 +48,15 @@ def assemble(raw: Path, corpus: Path) -> dict[str, int]:
         written |= parse(file.read_text("utf-8"))
     corrections = corpus / "plan" / "relabelled.json"
     changed = json.loads(corrections.read_text("utf-8")) if corrections.is_file() else {}
+    held = json.loads((corpus / "plan" / "held_out.json").read_text("utf-8"))
+    part = {story: name for name, stories in held.items() for story in stories}
     rows: dict[str, list[dict[str, Any]]] = {}
     for row in plan:
         if row["id"] in written:
             title, text = written[row["id"]]
             row |= {"title": title, "text": text, "themes": changed.get(row["id"], row["themes"])}
-            rows.setdefault(row["lang"], []).append({k: row[k] for k in _FIELDS} | {"source": SOURCE})
+            kept = {k: row[k] for k in _FIELDS} | {"split": part.get(row["story"], ""), "source": SOURCE}
+            rows.setdefault(row["lang"], []).append(kept)
     for lang, items in rows.items():
         lines = [json.dumps(item, ensure_ascii=False) + "\n" for item in items]
         (corpus / f"{lang}.jsonl").write_text("".join(lines), "utf-8")

@@ -14,6 +14,7 @@ from model.errors import DataError
 from model.text import Article
 
 MAX_CHARACTERS = 2_000_000  # of one article; a longer one is a broken file
+PARTS = ("", "train", "validation", "test")  # what a row's column ``split`` may say, the last weighing most
 _CORE = ("id", "title", "text", "themes", "lang", "story")
 
 
@@ -188,6 +189,8 @@ def _problem(row: dict[str, Any], themes: tuple[str, ...], labelled: bool) -> st
         return f"title is {type(row['title']).__name__}, not a string"
     if not labelled:
         return ""
+    if (row.get("split") or "") not in PARTS:
+        return f"split is {row['split']!r} (one of: {', '.join(PARTS[1:])}; or leave the column out)"
     given = row.get("themes")
     if given is None:
         return "no themes (use an empty list for none)"

@@ -15,7 +15,7 @@ from model.errors import DataError
 from training.config import Split, TrainConfig
 from training.data import Item
 from training.labels import is_labelled
-from training.splits import Parts, groups, split_items
+from training.splits import Parts, groups, named_parts, split_items
 
 LEAST = 8  # articles that a theme can be trained on
 FEW = 50  # below, holding articles out costs more than cross-validation
@@ -41,7 +41,7 @@ def choose_folds(items: Sequence[Item], keys: Sequence[str], config: TrainConfig
 
 
 def split_data(items: Sequence[Item], split: Split, seed: int) -> Parts:
-    """The parts of a data set; with folds everything but unseen languages is for training.
+    """The parts of a data set; with folds all train but unseen languages and rows that name the test part.
 
     Languages are left out of the strata where these would have fewer articles than there are parts.
 
@@ -51,11 +51,17 @@ def split_data(items: Sequence[Item], split: Split, seed: int) -> Parts:
     if split.folds:
         stories = {item.story for item in items if item.lang in split.unseen}
         seen = [i for i in items if i.lang not in split.unseen and i.story not in stories]
-        return Parts(seen, [], [], [i for i in items if i.lang in split.unseen])
+        named = named_parts(seen, groups(seen))
+        test = [i for i, part in zip(seen, named, strict=True) if part == "test"]
+        seen = [i for i, part in zip(seen, named, strict=True) if part != "test"]
+        return Parts(seen, [], test, [i for i in items if i.lang in split.unseen])
     with contextlib.suppress(ValueError):  # every stratum is smaller than there are parts
         return split_items(items, split, seed)
     whole = {item.id: item for item in items}
-    blank = [item if item.lang in split.unseen else replace(item, lang="", extra={}) for item in items]
+    blank = [
+        item if item.lang in split.unseen else replace(item, lang="", extra={"split": item.extra.get("split")})
+        for item in items
+    ]
     try:
         parts = split_items(blank, split, seed)
     except ValueError as error:

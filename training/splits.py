@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import Split
-from training.data import Item
+from training.data import PARTS, Item
 
 _SHINGLE, _PERMUTATIONS = 5, 64
 SIMILAR = 0.6  # Jaccard similarity of shingles from which texts count as nearly the same
@@ -69,14 +69,30 @@ def groups(items: Sequence[Item]) -> list[int]:
     return [root(i) for i in range(len(items))]
 
 
+def named_parts(items: Sequence[Item], group: Sequence[int]) -> list[str]:
+    """The part each item's row names (column ``split``), its whole group with it; empty where none does.
+
+    Where rows of one group name several parts, the one held out furthest wins: test, then validation.
+    """
+    named: dict[int, str] = {}
+    for item, number in zip(items, group, strict=True):
+        named[number] = max(named.get(number, ""), str(item.extra.get("split") or ""), key=PARTS.index)
+    return [named[number] for number in group]
+
+
 def split_items(items: Sequence[Item], config: Split, seed: int) -> Parts:
-    """Split by group, stratified by language and first theme; the same seed gives the same parts."""
+    """Split by group, stratified by language and first theme; the same seed gives the same parts.
+
+    Rows may name their part (column ``split``). A part that is named by some is drawn from no others, so that what
+    is held out stays the same when data are added; test or validation are drawn where no row names them.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     unseen = [item for item in items if item.lang in config.unseen]
     stories = {item.story for item in unseen}
     seen = [i for i in items if i.lang not in config.unseen and i.story not in stories]
     group = np.asarray(groups(seen))
+    named = np.asarray(named_parts(seen, group.tolist()))
     strata = np.asarray([f"{i.lang}:{i.themes[0] if i.themes else i.extra.get('kind', '')}" for i in seen])
 
     def take(indices: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -88,6 +104,11 @@ def split_items(items: Sequence[Item], config: Split, seed: int) -> Parts:
             rest, part = next(splitter.split(indices, strata[indices], group[indices]))
         return indices[rest], indices[part]
 
-    rest, test = take(np.arange(len(seen)), config.test)
-    train, validation = take(rest, config.validation / (1 - config.test))
+    test, validation = np.flatnonzero(named == "test"), np.flatnonzero(named == "validation")
+    rest, train = np.flatnonzero(named == ""), np.flatnonzero(named == "train")
+    if not len(test):
+        rest, test = take(rest, config.test)
+    if not len(validation):
+        rest, validation = take(rest, config.validation / (1 - config.test))
+    train = np.sort(np.concatenate([rest, train]))
     return Parts([seen[i] for i in train], [seen[i] for i in validation], [seen[i] for i in test], unseen)

