@@ -13,6 +13,7 @@ from model.artifact import Artifact
 from model.errors import DataError
 from tests.conftest import tiny_rows, tiny_settings, write_jsonl
 from training.config import load_config
+from training.labels import judge
 from training.noise import Augmenter, Noise
 from training.run import prepare, train
 from training.trainer import Trainer, class_weights
@@ -114,6 +115,9 @@ def test_class_weights_come_from_the_data(tiny_config: Path) -> None:
     positives = sum("sextortion" in i.themes for i in items)
     assert weights.tolist() == [pytest.approx((len(items) - positives) / positives)]
     assert torch.equal(class_weights(items, ("sextortion",), 0.0), torch.ones(1))
+    unjudged = [judge(i, ()) if "sextortion" not in i.themes else i for i in items]
+    unjudged[:1] = [judge(items[0], ("sextortion",))]
+    assert class_weights(unjudged, ("sextortion",), exponent=1.0).item() == 1.0, "what nobody judged is no 'no'"
 
 
 def test_checkpoints_of_another_run_are_not_used(tiny_config: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from model.windows import Encoded, Windower
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Item
+from training.labels import label_mask
 from training.noise import Augmenter
 from training.packed import can_pack, pack, packed_scores, unpack
 
@@ -209,9 +210,10 @@ def article_logits(
 
 
 def class_weights(items: list[Item], keys: tuple[str, ...], exponent: float) -> Tensor:
-    """``(negatives / positives) ** exponent`` by theme, between 1 and 10."""
+    """``(negatives / positives) ** exponent`` by theme, between 1 and 10; what nobody judged is neither."""
     positives = torch.tensor([float(sum(key in i.themes for i in items)) for key in keys])
-    ratio = (len(items) - positives) / positives.clamp(min=1)
+    judged = torch.from_numpy(label_mask(items, keys).sum(axis=0)).float()
+    ratio = (judged - positives) / positives.clamp(min=1)
     return ratio.pow(exponent).clamp(1.0, 10.0)
 
 
