@@ -63,8 +63,8 @@ class Augment(_Strict):
     page: float = 0.25
     headlines: float = 0.25
     crop: float = 0.3
-    diacritics: float = 0.08
-    capitals: float = 0.08
+    diacritics: float = 0.15
+    capitals: float = 0.04  # whole texts in capitals are read in small letters anyway; titles and mixed ones are not
     ocr: float = 0.08
     quotes: float = 0.05
     numbers: float = 0.2

@@ -5,8 +5,8 @@
 Every client asks over its own connection, one article at a time, and waits as long as Retry-After says
 where it is refused. Beside them one client sends its body a byte at a time, and another 10 MB again and
 again. Clients and server share the machine: figures are lower bounds. Exits with 1 where an answer was
-neither 200 nor 429 or 503, the odd clients did not get their refusal, /healthz took 100 ms or more at
-the 99th percentile, or memory rose by over a tenth from the first fifth of the time to the last.
+neither 200 nor 429 or 503, the odd clients did not get their refusal, /healthz ever took 100 ms or more,
+or memory rose by over a tenth from the first fifth of the time to the last.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ import argparse
 import asyncio
 import http.client
 import json
+import multiprocessing
 import random
 import statistics
 import tempfile
-import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from model.artifact import PRETRAINED
@@ -30,6 +33,7 @@ WORDS = (
     "police", "court", "city", "report", "people", "said", "year", "council", "match", "rain", "wallet", "laundered",
     "coins", "image", "threat",
 )  # fmt: skip
+_spawn = multiprocessing.get_context("spawn")
 _PROBE = 0.05  # seconds between two looks at /healthz
 _HEALTHY = 0.1  # seconds
 _GROWTH = 1.1  # of memory, first fifth to last
@@ -128,31 +132,33 @@ def _head(size: int) -> bytes:
     ).encode()
 
 
-class Probe(threading.Thread):
-    """Asks /healthz all the while, and reads the server's memory."""
+@dataclass
+class Seen:
+    """What the probe saw."""
 
-    def __init__(self, server: RealServer) -> None:
-        super().__init__(daemon=True)
-        self._server = server
-        self.done = threading.Event()
-        self.latencies: list[float] = []
-        self.failures = 0
-        self.memory: list[int] = []  # bytes at each look
+    latencies: list[float] = field(default_factory=list)  # seconds
+    failures: int = 0
+    memory: list[int] = field(default_factory=list)  # bytes at each look
 
-    def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=30)
-        while not self.done.wait(_PROBE):
-            begun = time.monotonic()
-            try:
-                connection.request("GET", "/healthz")
-                answer = connection.getresponse()
-                answer.read()
-                self.failures += answer.status != 200
-                self.latencies.append(time.monotonic() - begun)
-            except (OSError, http.client.HTTPException):
-                self.failures += 1
-                connection.close()
-            self.memory.append(resident(self._server.process.pid))
+
+def probe(port: int, pid: int, done: Event, told: Queue[Seen]) -> None:
+    """Ask /healthz all the while, and read the server's memory: in a process of its own, so that the two hundred
+    clients' own work is not taken for the server's."""
+    seen = Seen()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    while not done.wait(_PROBE):
+        begun = time.monotonic()
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            answer.read()
+            seen.failures += answer.status != 200
+            seen.latencies.append(time.monotonic() - begun)
+        except (OSError, http.client.HTTPException):
+            seen.failures += 1
+            connection.close()
+        seen.memory.append(resident(pid))
+    told.put(seen)
 
 
 def resident(pid: int) -> int:
@@ -171,7 +177,7 @@ def quantiles(values: list[float]) -> str:
     return "  ".join(f"{1000 * v:8.1f}" for v in (cut[49], cut[94], cut[98], max(values)))
 
 
-def complaints(load: Load, probe: Probe) -> list[str]:
+def complaints(load: Load, probe: Seen) -> list[str]:
     """What must not be, and was."""
     out = [f"{n} times {kind}" for kind, n in load.outcomes.items() if kind not in _ALLOWED]
     out += [f"an oversized body got {kind}" for kind in load.oversized if kind != "413"]
@@ -179,8 +185,8 @@ def complaints(load: Load, probe: Probe) -> list[str]:
         out.append(f"the slow client got {load.dripped or 'no answer'}")
     if probe.failures:
         out.append(f"/healthz failed {probe.failures} times")
-    if len(probe.latencies) > 1 and statistics.quantiles(probe.latencies, n=100)[98] >= _HEALTHY:
-        out.append("/healthz was slow")
+    if late := sum(latency >= _HEALTHY for latency in probe.latencies):
+        out.append(f"/healthz was slow {late} times")
     fifth = len(probe.memory) // 5
     if fifth and statistics.mean(probe.memory[-fifth:]) > _GROWTH * statistics.mean(probe.memory[:fifth]):
         out.append("memory grew")
@@ -200,30 +206,33 @@ def main() -> None:
         upload = str(max(1, min(30, int(given.seconds / 2))))
         with RealServer(given.model, database, "--no-demo", THEMEWATCH_LIMIT_UPLOAD=upload) as server:
             idle = resident(server.process.pid)
-            load, probe = Load(server.port, given.words), Probe(server)
-            probe.start()
+            load = Load(server.port, given.words)
+            done, told = _spawn.Event(), _spawn.Queue()
+            probing = _spawn.Process(target=probe, args=(server.port, server.process.pid, done, told), daemon=True)
+            probing.start()
             begun = time.monotonic()
             asyncio.run(load.run(given.clients, given.seconds))
             spent = time.monotonic() - begun
-            probe.done.set()
-            probe.join()
+            done.set()
+            seen = told.get(timeout=60)
+            probing.join()
             stopped = server.stop()
     answered = load.outcomes["200"]
     print(f"{given.clients} clients, {spent:.1f} s, articles of {given.words} words, model {given.model.name}")
     print(f"throughput          {answered / spent:8.1f} articles/s ({answered} answered)")
     print("                         p50       p95       p99       max  (ms)")
     print(f"classify            {quantiles(load.latencies)}")
-    print(f"healthz             {quantiles(probe.latencies)}  ({len(probe.latencies)} asked, {probe.failures} failed)")
+    print(f"healthz             {quantiles(seen.latencies)}  ({len(seen.latencies)} asked, {seen.failures} failed)")
     print(f"outcomes            {', '.join(f'{k}: {n}' for k, n in sorted(load.outcomes.items()))}")
     print(f"10 MB bodies        {', '.join(f'{k}: {n}' for k, n in sorted(load.oversized.items()))}")
     print(f"slow client         {load.dripped}")
-    if probe.memory:
-        start, end, most = probe.memory[0], probe.memory[-1], max(probe.memory)
-        told = ", ".join(f"{size / 2**20:.0f} {when}" for size, when in
+    if seen.memory:
+        start, end, most = seen.memory[0], seen.memory[-1], max(seen.memory)
+        sizes = ", ".join(f"{size / 2**20:.0f} {when}" for size, when in
                          ((idle, "idle"), (start, "at the start"), (end, "at the end"), (most, "at most")))  # fmt: skip
-        print(f"memory, MiB         {told}")
+        print(f"memory, MiB         {sizes}")
     print(f"graceful stop       {stopped:8.1f} s")
-    wrong = complaints(load, probe)
+    wrong = complaints(load, seen)
     print(f"verdict             {'; '.join(wrong) or 'as it should be'}")
     if wrong:
         raise SystemExit(1)
