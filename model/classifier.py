@@ -21,7 +21,7 @@ from model.windows import Encoded, Windower
 
 
 class ThemeClassifier:
-    """A loaded artifact. Thread-safe for reading; calls run one after the other on one processor."""
+    """A loaded artifact. Any number of threads may ask at once; they share the processor."""
 
     def __init__(self, artifact: Artifact, engine: Engine, windower: Windower) -> None:
         self.artifact = artifact

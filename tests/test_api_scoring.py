@@ -149,3 +149,20 @@ def test_closing_finishes_what_was_accepted(tiny: ThemeClassifier) -> None:
 
 def test_nothing_is_answered_at_once(queue: ScoringQueue) -> None:
     assert queue.submit([]).result(0) == []
+
+
+def test_several_workers_share_the_queue(tiny: ThemeClassifier) -> None:
+    queue = ScoringQueue(tiny, capacity=500, patience=60, workers=3)
+    texts = [PLAIN, THEMED, f"{PLAIN} " * 40, f"{THEMED} " * 60]
+    futures = [queue.submit([(Article(texts[(n + i) % 4], id=f"{n}-{i}"), "en") for i in range(9)]) for n in range(20)]
+    alone = {text: tiny.predict([Article(text)], language="en")[0].decisions for text in texts}
+    for n, future in enumerate(futures):
+        results = future.result(60)
+        assert [r.id for r in results] == [f"{n}-{i}" for i in range(9)]
+        assert [r.decisions for r in results] == [alone[texts[(n + i) % 4]] for i in range(9)]
+    last = queue.submit(jobs("last", 64))
+    queue.close()
+    assert last.done(), "what was accepted is finished"
+    assert not queue.alive
+    with pytest.raises(BusyError):
+        queue.submit(jobs("late", 1))

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,15 @@ def test_bf16_agrees_where_the_processor_has_it(tiny_artifact: Artifact, logits:
     results = ThemeClassifier.load(tiny_artifact.folder, engine="openvino-bf16").predict(TEXTS)
     mine = np.asarray([list(r.logits.values()) for r in results])
     assert np.sqrt(np.mean((mine - logits) ** 2)) <= 0.05 * np.sqrt(np.mean(logits**2))
+
+
+@pytest.mark.parametrize("engine", ["openvino-fp32", "onnx-fp32", "torch"])
+def test_threads_may_ask_at_once(tiny_artifact: Artifact, engine: str) -> None:
+    classifier = ThemeClassifier.load(tiny_artifact.folder, engine=engine)
+    alone = [classifier.predict([text])[0].logits for text in TEXTS]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda text: classifier.predict([text])[0].logits, TEXTS * 3))
+    assert together == alone * 3
 
 
 def test_openvino_is_the_default_where_it_is_installed(

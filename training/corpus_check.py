@@ -27,6 +27,7 @@ UNSPACED = ("zh", "ja", "th", "km", "my")
 _CHARS_PER_WORD, _SLACK_LOW, _SLACK_HIGH = 2.5, 0.85, 1.2
 STRONGEST_CUE = 0.80  # F1 that a single word may reach in a language before it counts as a giveaway
 _LEAST_DOCUMENTS = 40  # languages with fewer items say nothing about cues
+_LEAST_CARRIERS = 6  # nor do themes with fewer items in a language: of thousands of words one fits three by chance
 BANNED = {
     "wallet address": re.compile(r"\b(bc1[a-z0-9]{20,}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{30,33})\b"),
     "hidden service": re.compile(r"\b[a-z2-7]{16,56}\.onion\b"),
@@ -71,6 +72,8 @@ def strongest_cues(items: Sequence[Item], keys: Sequence[str]) -> list[Cue]:
         names, found = counter.get_feature_names_out(), np.asarray(table.sum(axis=0)).ravel()
         for key in keys:
             truth = np.asarray([key in i.themes for i in own])
+            if truth.sum() < _LEAST_CARRIERS:
+                continue
             hits = np.asarray(table[truth].sum(axis=0)).ravel()
             f1 = 2 * hits / (found + truth.sum())
             best = int(f1.argmax())

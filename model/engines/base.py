@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Engine(Protocol):
-    """Scores windows. Implementations give equal results up to their precision."""
+    """Scores windows; any number of threads may ask. Implementations give equal results up to their precision."""
 
     name: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,7 +34,9 @@ class OpenVinoEngine(GraphEngine):
             "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1, "ENABLE_HYPER_THREADING": True,
             "CPU_RUNTIME_CACHE_CAPACITY": _SHAPES,
         }  # fmt: skip
-        self._request = core.compile_model(core.read_model(file), "CPU", options).create_infer_request()
+        self._compiled = core.compile_model(core.read_model(file), "CPU", options)
+        self._idle: SimpleQueue[Any] = SimpleQueue()  # requests; each serves one caller at a time
+        self._idle.put(self._compiled.create_infer_request())
 
     @classmethod
     def version(cls) -> str:
@@ -62,8 +65,15 @@ class OpenVinoEngine(GraphEngine):
         return cls(folder / _FILE, bias, precision, threads)
 
     def run(self, ids: NDArray[np.int64], lengths: NDArray[np.int32]) -> NDArray[np.float32]:
-        answer = self._request.infer({"input_ids": ids, "lengths": lengths})
-        scores: NDArray[np.float32] = np.array(answer[0])  # the request's buffer is used again
+        try:
+            request = self._idle.get_nowait()
+        except Empty:  # another thread is at work
+            request = self._compiled.create_infer_request()
+        try:
+            answer = request.infer({"input_ids": ids, "lengths": lengths})
+            scores: NDArray[np.float32] = np.array(answer[0])  # the request's buffer is used again
+        finally:
+            self._idle.put(request)
         return scores
 
 

@@ -34,6 +34,9 @@ def serve(
         ),
     ] = None,
     database: Annotated[str | None, typer.Option(envvar=DATABASE_VARIABLE, help=DATABASE_HELP)] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Batches in work at once; 2 to 4 keep more than a few cores busy.")
+    ] = 1,
     demo: Annotated[bool, typer.Option(help="Whether the demo page is served at /.")] = True,
 ) -> None:
     """Serve the demo page at / and the API under /v1 (described at /openapi.json).
@@ -69,7 +72,8 @@ def serve(
 
         followed = None if model is not None else Registry(registry)
         name = promoted(followed) if followed else ""
-        service = Service(warm_classifier(followed.path(name) if followed and name else model), store, limits)
+        classifier = warm_classifier(followed.path(name) if followed and name else model)
+        service = Service(classifier, store, limits, workers)
         closing.callback(service.close)
         progress(_told(service.classifier.artifact, followed, name))
         page = None

@@ -1,4 +1,4 @@
-"""All scoring goes through here: one bounded queue, one thread, small batches across requests."""
+"""All scoring goes through here: one bounded queue, few threads, small batches across requests."""
 
 from __future__ import annotations
 
@@ -69,22 +69,24 @@ class ScoringQueue:
         capacity: articles that may wait.
         patience: seconds that the last of them should wait at most; what would wait longer is refused.
         observe: told the size of each batch and the seconds it took.
+        workers: batches in work at once. The encoder uses all cores for each; a second batch fills them while
+            the first is cut into windows or explained, which one core does.
     """
 
     def __init__(
         self, classifier: ThemeClassifier, *, capacity: int, patience: float,
-        observe: Callable[[int, float], None] = lambda _size, _seconds: None,
+        observe: Callable[[int, float], None] = lambda _size, _seconds: None, workers: int = 1,
     ) -> None:  # fmt: skip
         self.classifier = classifier
         self._capacity, self._patience, self._observe = capacity, patience, observe
         self._turns: deque[_Work] = deque()
         self._waiting = 0
-        self._seconds = 0.0  # of one article, running mean
-        self._cutting = 0.0  # seconds that the batch in the making has taken so far
+        self._seconds = 0.0  # of one article in one worker, running mean
         self._changed = threading.Condition()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, name=f"scoring-{n}", daemon=True) for n in range(workers)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -94,7 +96,7 @@ class ScoringQueue:
     @property
     def alive(self) -> bool:
         """Whether what is submitted will be scored."""
-        return self._thread.is_alive() and not self._closing
+        return all(thread.is_alive() for thread in self._threads) and not self._closing
 
     def submit(self, articles: Sequence[tuple[Article, str]], explain: bool = True) -> Future[list[Result]]:
         """Queue the articles, each with its ISO language code or "", of one request.
@@ -112,23 +114,29 @@ class ScoringQueue:
             return work.future
         with self._changed:
             after = self._waiting + len(articles)
-            too_long = self._waiting > 0 and after * self._seconds > self._patience
+            too_long = self._waiting > 0 and after * self._pace > self._patience
             if self._closing or after > self._capacity or too_long:
                 raise BusyError(self._retry_after())
             self._waiting = after
             self._turns.append(work)
-            self._changed.notify()
+            self._changed.notify_all()
         return work.future
 
     def close(self) -> None:
         """Refuse new work, finish what was accepted, and end the thread."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def _pace(self) -> float:
+        """Seconds an article takes with all workers at it."""
+        return self._seconds / len(self._threads)
 
     def _retry_after(self) -> int:
-        return max(1, min(60, math.ceil(self._waiting * self._seconds / 2)))
+        return max(1, min(60, math.ceil(self._waiting * self._pace / 2)))
 
     def _run(self) -> None:
         while self._turn():
@@ -136,11 +144,10 @@ class ScoringQueue:
 
     def _turn(self) -> bool:
         """Score one batch; whether there was one. Between two of them no model is held on to."""
-        classifier, batch = self._gather()
+        classifier, batch, cutting = self._gather()
         if classifier is None or not batch:
             return False
-        begun = time.monotonic() - self._cutting
-        self._cutting = 0.0
+        begun = time.monotonic() - cutting
         try:
             _score(classifier, batch)
         except Exception as error:
@@ -151,9 +158,10 @@ class ScoringQueue:
         self._observe(len(batch), spent)
         return True
 
-    def _gather(self) -> tuple[ThemeClassifier | None, list[_Cut]]:
-        """The next articles, cut into windows, and the model to score them with; none when closed."""
+    def _gather(self) -> tuple[ThemeClassifier | None, list[_Cut], float]:
+        """The next articles, cut into windows, their model, and the seconds that took; nothing when closed."""
         batch: list[_Cut] = []
+        cutting = 0.0
         tokens = 0
         classifier: ThemeClassifier | None = None
         while len(batch) < BATCH_ARTICLES and tokens < BATCH_TOKENS:
@@ -175,8 +183,8 @@ class ScoringQueue:
             else:
                 tokens += sum(map(len, encoded.windows))
                 batch.append((work, index, encoded))
-            self._cutting += time.monotonic() - begun
-        return classifier, batch
+            cutting += time.monotonic() - begun
+        return classifier, batch, cutting
 
     def _take(self, wait: bool) -> tuple[_Work, int] | None:
         with self._changed:

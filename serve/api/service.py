@@ -37,13 +37,16 @@ class Serving:
 class Service:
     """The parts of a running service. ``close`` finishes what was accepted."""
 
-    def __init__(self, classifier: ThemeClassifier, store: FeedbackStore, limits: Limits | None = None) -> None:
+    def __init__(
+        self, classifier: ThemeClassifier, store: FeedbackStore, limits: Limits | None = None, workers: int = 1
+    ) -> None:
         self.store = store
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self.scoring = ScoringQueue(
-            classifier, capacity=self.limits.queue, patience=_PATIENCE * self.limits.wait, observe=self.metrics.batch
-        )
+            classifier, capacity=self.limits.queue, patience=_PATIENCE * self.limits.wait,
+            observe=self.metrics.batch, workers=workers,
+        )  # fmt: skip
         self.use(classifier)
         self._threads = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
 
