@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.errors import InputError, ThemewatchError
-from model.result import Result
 from model.taxonomy import Taxonomy
 from model.text import Article
 from serve.demo.context import LaterError
@@ -25,8 +23,8 @@ from serve.score.inputs import Input
 from serve.score.layout import Layout
 from serve.score.parts import build_part, read_part
 from serve.score.placing import fill, place
-from serve.score.rows import Columns, dumps
-from serve.score.scorer import Outcome, Scored
+from serve.score.rows import Columns
+from serve.score.scorer import Outcome, scored
 from serve.score.sinks import open_sink, records
 
 _CHUNK = 64  # rows
@@ -139,12 +137,4 @@ def _outcomes(
         else:
             if any(result.model != model for result in results):
                 raise ThemewatchError("the model was replaced meanwhile", remedy="score the table again")
-            return [_scored(result) for result in results]
-
-
-def _scored(result: Result) -> Scored:
-    told: dict[str, Any] = result.to_dict()
-    return Scored(
-        result.language, tuple(told["themes"]), tuple(told["scores"].values()), tuple(told["decisions"].values()),
-        result.windows, result.truncated, dumps(told["evidence"]), 0,
-    )  # fmt: skip
+            return [scored(result) for result in results]

@@ -80,11 +80,12 @@ class Scorer:
         for place, item, result in zip(
             places, encoded, self._classifier.predict_encoded(encoded, self._explain), strict=True
         ):
-            outcomes[place] = _scored(result, sum(map(len, item.windows)))
+            outcomes[place] = scored(result, sum(map(len, item.windows)))
         return outcomes
 
 
-def _scored(result: Result, tokens: int) -> Scored:
+def scored(result: Result, tokens: int = 0) -> Scored:
+    """What the output says about an article of so many ``tokens``, from the model's answer."""
     told = result.to_dict()
     return Scored(
         result.language, tuple(told["themes"]), tuple(told["scores"].values()), tuple(told["decisions"].values()),
