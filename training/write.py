@@ -64,6 +64,8 @@ def write_artifact(
         write_json(folder / LAYOUT.training, record)
         write_card(folder / LAYOUT.card, config, run.taxonomy, record)
         seal(folder, facts)
+        for path in folder.rglob("*.safetensors"):
+            path.chmod(0o644)  # safetensors lets nobody else read: an installed model is for all users
         shutil.rmtree(out, ignore_errors=True)
         folder.rename(out)
     finally:
