@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -63,6 +64,8 @@ def run(app: App, own: socket.socket, limits: Limits, on_stop: Callable[[], None
     )  # fmt: skip
     _Protocol.most = _connections()
     sys.setswitchinterval(_SWITCH)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking through it all again held every answer up for a quarter of a second
     # uvicorn passes signals on once all is finished; at SIGTERM the process would die before it has tidied up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
