@@ -123,6 +123,13 @@ def test_rows_may_name_their_part() -> None:
     assert {i.id for i in crossed.test} == {i.id for i in whole[:2]}
 
 
+@pytest.mark.parametrize("folds", [0, 5])
+def test_something_must_be_left_to_train_on(folds: int) -> None:
+    half = [replace(i, extra={"split": ("test", "validation")[folds == 0 and n % 2]}) for n, i in enumerate(_items(40))]
+    with pytest.raises(DataError, match="left to train on"):
+        split_data([replace(i, story=i.id) for i in half], Split(folds=folds), seed=1)
+
+
 def test_splits_and_digests_depend_on_content_alone() -> None:
     items, split = _items(), Split(validation=0.15, test=0.2)
     again = split_items(items, split, seed=3)

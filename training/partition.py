@@ -46,8 +46,18 @@ def split_data(items: Sequence[Item], split: Split, seed: int) -> Parts:
     Languages are left out of the strata where these would have fewer articles than there are parts.
 
     Raises:
-        DataError: too few articles to hold any out.
+        DataError: too few articles to hold any out, or all of them name a part that is held out.
     """
+    parts = _split(items, split, seed)
+    if not parts.train:
+        raise DataError(
+            "no article is left to train on: the column 'split' holds all of them out",
+            remedy="leave it empty, or write 'train', for those to train on",
+        )
+    return parts
+
+
+def _split(items: Sequence[Item], split: Split, seed: int) -> Parts:
     if split.folds:
         stories = {item.story for item in items if item.lang in split.unseen}
         seen = [i for i in items if i.lang not in split.unseen and i.story not in stories]

@@ -35,7 +35,7 @@ def serve(
     ] = None,
     database: Annotated[str | None, typer.Option(envvar=DATABASE_VARIABLE, help=DATABASE_HELP)] = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Batches in work at once; 2 to 4 keep more than a few cores busy.")
+        int, typer.Option(min=1, max=64, help="Batches in work at once, on machines with many cores.")
     ] = 1,
     demo: Annotated[bool, typer.Option(help="Whether the demo page is served at /.")] = True,
 ) -> None:

@@ -123,7 +123,7 @@ class ScoringQueue:
         return work.future
 
     def close(self) -> None:
-        """Refuse new work, finish what was accepted, and end the thread."""
+        """Refuse new work, finish what was accepted, and end the threads."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
