@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.engines import load_engine
-from model.engines.base import batches
+from model.engines.base import batches, bucket, padded
 from model.engines.graph import GraphEngine, agrees_with_reference
 from model.engines.openvino_engine import has_bf16
 from model.errors import EngineError
@@ -134,4 +134,16 @@ def test_batches_hold_everything_once_within_budget(budget: int) -> None:
     lengths = [3, 60, 9, 9, 12, 1, 33, 7, 7, 64]
     groups = batches(lengths, budget)
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
-    assert all(len(g) * max(lengths[i] for i in g) <= budget or len(g) == 1 for g in groups)
+    assert all(len(g) * bucket(max(lengths[i] for i in g)) <= budget or len(g) == 1 for g in groups)
+
+
+def test_windows_of_any_length_are_padded_to_few_lengths() -> None:
+    buckets = {bucket(n) for n in range(1, 513)}
+    assert len(buckets) == 24
+    assert max(buckets) == 512
+    assert all(n <= bucket(n) < n + 32 for n in range(1, 513))
+    ids, lengths = padded([[5] * 33, [6] * 3])
+    assert ids.shape == (2, 40)
+    assert lengths.tolist() == [33, 3]
+    assert ids[1, 2] == 6
+    assert set(ids[1, 3:]) == {1}

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from model.artifact import Artifact
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from tests.conftest import tiny_rows, tiny_settings, write_jsonl
 from training.config import load_config
 from training.labels import judge
@@ -127,3 +127,9 @@ def test_checkpoints_of_another_run_are_not_used(tiny_config: Path, tmp_path: Pa
     (tmp_path / "c" / "state.json").write_text('{"identity": "one", "file:last": "x"}')
     assert Checkpoint(tmp_path / "c", "other").resume() == {}
     shutil.rmtree(tmp_path / "c", ignore_errors=True)
+
+
+def test_windows_longer_than_the_encoder_reads_are_refused(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
+    path = _config(tmp_path, tiny_encoder, tiny_data, windows={"size": 96, "overlap": 8})
+    with pytest.raises(ConfigError, match=r"windows\.size is 96 tokens, and the encoder reads 80.* use 64 or fewer"):
+        train(prepare(load_config(path)), tmp_path / "out")

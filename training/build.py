@@ -12,7 +12,9 @@ from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.decisions import Decisions
 from model.engines import Engine
+from model.engines.base import bucket
 from model.engines.torch_engine import TorchEngine
+from model.errors import ConfigError
 from model.layout import LAYOUT
 from model.network import ThemeConfig, ThemeNetwork
 from model.windows import Windower
@@ -72,6 +74,18 @@ def _load_head(start: Artifact, network: ThemeNetwork) -> None:
             if first:
                 target[old:] = 0.0
         network.bias[:old] = saved["bias"].float()
+
+
+def check_window(size: int, encoder: Any) -> None:
+    """Refuse windows that the encoder has no positions for, as they are padded.
+
+    Raises:
+        ConfigError: ``size`` tokens, rounded up to a batch's ``bucket``, are more than the encoder reads.
+    """
+    most = getattr(encoder, "max_position_embeddings", None)
+    if most is not None and bucket(size) > most:
+        raise ConfigError(f"windows.size is {size} tokens, and the encoder reads {most}, padding included",
+                          where="windows.size", remedy=f"use {most // 32 * 32 or most // 8 * 8} or fewer")  # fmt: skip
 
 
 def augmenter(run: Run) -> Augmenter:

@@ -98,7 +98,7 @@ def draw_all(folder: Path = PLAN_DIR) -> tuple[list[dict[str, Any]], dict[str, A
     """The whole plan, wave after wave, and the length classes of all waves."""
     grid = yaml.safe_load((folder / "grid.yaml").read_text("utf-8"))
     plan, lengths = draw(grid), dict(grid["length_classes"])
-    for file in sorted(folder.glob("wave*.yaml")):
+    for file in sorted(folder.glob("wave*.yaml"), key=lambda f: (len(f.name), f.name)):  # 9 before 10
         wave = grid | yaml.safe_load(file.read_text("utf-8"))
         lengths |= wave["length_classes"]
         plan += draw(wave, plan)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.artifact import Artifact
 from model.network import ThemeNetwork
 from model.windows import Windower
-from training.build import augmenter, build_network, in_memory
+from training.build import augmenter, build_network, check_window, in_memory
 from training.checkpoint import Checkpoint
 from training.data import Item, digest
 from training.features import FeatureStore, encoder_key
@@ -34,6 +34,7 @@ def train(run: Run, out: Path) -> Artifact:
     torch.manual_seed(run.config.seed)
     windower = Windower.from_folder(run.encoder, run.config.windows.build())
     network = build_network(run, windower.lead)
+    check_window(windower.config.size, network.encoder.config)
     if run.config.method == "head" or (run.replay and run.replay.unknown):
         store = feature_store(run, network)
         if run.replay:
