@@ -12,6 +12,7 @@ import yaml
 from model.artifact import Artifact
 from model.errors import ConfigError, DataError
 from tests.conftest import tiny_rows, tiny_settings, write_jsonl
+from training.average import Average
 from training.config import load_config
 from training.labels import judge
 from training.noise import Augmenter, Noise
@@ -51,6 +52,45 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(
     assert count["steps"] < 2 * 32 + 90
     assert artifact.training["metrics"] == tiny_artifact.training["metrics"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_interrupted_average_goes_on(
+    tiny_encoder: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 3, "batch": 16, "average": 0.9}
+    run = prepare(load_config(_config(tmp_path, tiny_encoder, tiny_data, optimizer=settings)))
+    whole = train(run, tmp_path / "whole")
+    assert {"macro_f1", "average_macro_f1"} <= set(whole.training["history"][0])
+    update = Average.update
+
+    def interrupted(self: Average, step: int) -> None:
+        update(self, step)
+        if step == 27:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Average, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(run, tmp_path / "out")
+    again = train(run, tmp_path / "out")
+    assert again.training["metrics"] == whole.training["metrics"]
+    assert [h["average_macro_f1"] for h in again.training["history"]] == [
+        h["average_macro_f1"] for h in whole.training["history"]
+    ]
+
+
+def test_the_average_starts_at_the_weights_and_forgets_them() -> None:
+    weight = torch.nn.Parameter(torch.zeros(3))
+    average = Average({"w": weight}, 0.5)
+    weight.data.fill_(1.0)
+    average.update(1)
+    assert average.weights["w"].tolist() == pytest.approx([9 / 11] * 3)  # 2 / 11 kept at the first step
+    with average.applied():
+        assert weight.tolist() == pytest.approx([9 / 11] * 3)
+    assert weight.tolist() == [1.0] * 3
+    for step in range(2, 40):
+        average.update(step)
+    assert average.weights["w"].tolist() == pytest.approx([1.0] * 3)
 
 
 def test_a_full_disk_leaves_nothing_behind(

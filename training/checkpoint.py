@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from training.average import Average
+
 
 class Checkpoint:
     """The folder of one run; ``identity`` ties it to configuration and data."""
@@ -33,17 +35,21 @@ class Checkpoint:
 
     def save(
         self, which: str, progress: Mapping[str, Any], parameters: Mapping[str, nn.Parameter],
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer, average: Average | None = None,
     ) -> None:  # fmt: skip
-        """Write weights (and, for ``last``, the optimiser); the JSON that names them goes last."""
+        """Write weights (and, for ``last``, the optimiser and the average); the JSON that names them goes last."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"w:{n}": p.detach().cpu().contiguous().clone() for n, p in parameters.items()}
         if which == "last":
             for name, parameter in parameters.items():
                 for key, value in optimizer.state.get(parameter, {}).items():
                     tensors[f"o:{key}:{name}"] = torch.as_tensor(value).cpu().contiguous().clone()
+            averaged = average.weights if average else {}
+            tensors |= {f"a:{name}": value.cpu().clone() for name, value in averaged.items()}
         target = self.folder / f"{which}-{progress['step']}.safetensors"
-        save_file(tensors, target)
+        unfinished = self.folder / f"{which}.new"
+        save_file(tensors, unfinished)
+        unfinished.replace(target)
         known = self._state()
         text = json.dumps({**known, "identity": self.identity, **progress, f"file:{which}": target.name})
         temporary = self.folder / "state.json.new"
@@ -55,13 +61,15 @@ class Checkpoint:
 
     def restore(
         self, which: str, parameters: Mapping[str, nn.Parameter],
-        optimizer: torch.optim.Optimizer | None = None,
+        optimizer: torch.optim.Optimizer | None = None, average: Average | None = None,
     ) -> None:  # fmt: skip
-        """Put saved weights (and the optimiser's state, if one is given) back."""
+        """Put saved weights (and the state of optimiser and average, where given) back."""
         tensors = load_file(self.folder / self._state()[f"file:{which}"])
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(tensors[f"w:{name}"])
+        if average is not None:
+            average.weights = {name: tensors[f"a:{name}"].to(p.device) for name, p in parameters.items()}
         for key, value in tensors.items():
             kind, _, rest = key.partition(":")
             if kind == "o" and optimizer is not None:

@@ -55,6 +55,7 @@ class Optimizer(_Strict):
     patience: int = Field(2, ge=1)
     class_weight: float = Field(0.5, ge=0, le=1)  # exponent on negatives / positives
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    average: float = Field(0.0, ge=0, lt=1)  # decay a step of a running average of the weights; 0: none is kept
 
 
 class Augment(_Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from model.engines.base import batches
 from model.engines.torch_engine import padded_tensors
 from model.network import ThemeNetwork
 from model.windows import Encoded, Windower
+from training.average import Average
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import Item
@@ -62,6 +64,7 @@ class Trainer:
         ]
         self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], weight_decay=settings.weight_decay)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.average = Average(self.parameters, settings.average) if settings.average else None
         self.at = Progressed(history=[])
 
     def fit(self, items: list[Item]) -> list[dict[str, float]]:
@@ -93,11 +96,8 @@ class Trainer:
                     )
                     if self.at.step % _SAVE_EVERY == 0:
                         self._save("last")
-                figures = self._validated()
+                figures = self._keep_if_best(epoch)
                 self.at.history.append({"epoch": epoch + 1, "loss": float(np.mean(losses or [0.0])), **figures})
-                if figures["macro_f1"] > self.at.best:
-                    self.at.best, self.at.best_epoch = figures["macro_f1"], epoch
-                    self._save("best")
                 self._save("last")
                 shown = ", ".join(f"{name} {value:.3f}" for name, value in self.at.history[-1].items())
                 bar.console.print(f"themewatch: {shown}")
@@ -105,6 +105,20 @@ class Trainer:
         if self.packed:
             unpack(self.network)
         return self.at.history
+
+    def _keep_if_best(self, epoch: int) -> dict[str, float]:
+        """Validate the weights, and their average where one is kept; save the best so far of them all."""
+        figures: dict[str, float] = {}
+        for name, weights in [("", nullcontext()), ("average_", self.average.applied() if self.average else None)]:
+            if weights is None:
+                continue
+            with weights:
+                found = self._validated()
+                if found["macro_f1"] > self.at.best:
+                    self.at.best, self.at.best_epoch = found["macro_f1"], epoch
+                    self._save("best")
+            figures |= {f"{name}{key}": value for key, value in found.items()}
+        return figures
 
     def _validated(self) -> dict[str, float]:
         """Validation figures, by the network as it will be served."""
@@ -143,6 +157,8 @@ class Trainer:
         nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.optimizer.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.at.step + 1)
         return total
 
     def _loss(self, part: list[tuple[Encoded, Item]], weight: Tensor) -> Tensor:
@@ -166,11 +182,11 @@ class Trainer:
         """Go on from a checkpoint of the same configuration and data, where there is one."""
         state = self.checkpoint.resume()
         if state:
-            self.checkpoint.restore("last", self.parameters, self.optimizer)
+            self.checkpoint.restore("last", self.parameters, self.optimizer, self.average)
             self.at = Progressed(**{key: state[key] for key in vars(self.at)})
 
     def _save(self, which: str) -> None:
-        self.checkpoint.save(which, vars(self.at), self.parameters, self.optimizer)
+        self.checkpoint.save(which, vars(self.at), self.parameters, self.optimizer, self.average)
 
 
 def chunks(batch: list[tuple[Encoded, Item]]) -> Iterator[list[tuple[Encoded, Item]]]:
