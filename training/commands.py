@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ def train(
     ] = None,
     name: Annotated[str, typer.Option(help="The model's name; default: the config's.")] = "",
     version: Annotated[str, typer.Option(help="Its version; default: the config's.")] = "",
+    log: Annotated[Path | None, typer.Option(help="Write curves for TensorBoard here.")] = None,
 ) -> None:
     """Train a model and write its folder; run again after an interruption, it goes on."""
     given: dict[str, Any] = {
@@ -43,7 +45,9 @@ def train(
     from training.run import prepare
     from training.run import train as run_training
 
-    artifact = run_training(prepare(settings, data), out)
+    artifact = run_training(prepare(settings, data), out, log)
+    if int(os.environ.get("RANK", "0")):  # started by torchrun: the first process tells
+        return
     for part, table in artifact.training["metrics"].items():
         if macro := table["macro_f1"]:
             interval = f"{macro['value']:.3f} [{macro['low']:.3f}, {macro['high']:.3f}]"

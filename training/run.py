@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.artifact import Artifact
+from model.errors import ConfigError
 from model.network import ThemeNetwork
 from model.windows import Windower
 from training.build import augmenter, build_network, check_window, in_memory
@@ -23,14 +24,38 @@ from training.labels import label_mask
 from training.masked import MaskedTrainer
 from training.measure import calibrate, f1_at_half, logits_of
 from training.prepare import Run, prepare
+from training.processes import Processes
 from training.reliable import with_reliable_negatives
 from training.table import predict_items
+from training.tracking import Log, log_metrics, open_log
 from training.trainer import Trainer, precision
 from training.write import training_record, write_artifact
 
 
-def train(run: Run, out: Path) -> Artifact:
-    """Train, calibrate, evaluate and write the artifact ``out`` (replacing one that is there)."""
+def train(run: Run, out: Path, log: Path | None = None) -> Artifact:
+    """Train, calibrate, evaluate and write the artifact ``out`` (replacing one that is there).
+
+    Args:
+        run: what ``prepare`` gives.
+        out: the model folder.
+        log: a folder for TensorBoard's curves.
+
+    Raises:
+        ConfigError: the windows are longer than the encoder reads, or several processes are to train a head.
+        MissingExtraError: ``log`` is given, and TensorBoard is not installed.
+    """
+    processes = Processes.join()
+    curves = open_log(log if processes.first else None)
+    try:
+        artifact = _train(run, out, processes, curves)
+        log_metrics(curves, artifact.training["metrics"])
+    finally:
+        curves.close()
+        processes.leave()
+    return artifact
+
+
+def _train(run: Run, out: Path, processes: Processes, log: Log) -> Artifact:
     torch.manual_seed(run.config.seed)
     windower = Windower.from_folder(run.encoder, run.config.windows.build())
     network = build_network(run, windower.lead)
@@ -41,11 +66,15 @@ def train(run: Run, out: Path) -> Artifact:
             replay = with_reliable_negatives(run.replay, run.parts.train, run.taxonomy.keys, store, windower)
             run = replace(run, replay=replay)
         if run.config.method == "head":
+            if processes.count > 1:
+                raise ConfigError("a head is trained by one process", where="method: head", remedy="start it alone")
             return train_head(run, network, windower, store, out)
-    return train_adapter(run, network, windower, out)
+    return train_adapter(run, network, windower, out, processes, log)
 
 
-def train_adapter(run: Run, network: ThemeNetwork, windower: Windower, out: Path) -> Artifact:
+def train_adapter(
+    run: Run, network: ThemeNetwork, windower: Windower, out: Path, processes: Processes, log: Log
+) -> Artifact:
     """Train head and LoRA adapter; an interrupted run goes on from its checkpoint."""
     config, keys = run.config, run.taxonomy.keys
     trained_in = precision(config.precision, "cuda" if torch.cuda.is_available() else "cpu")
@@ -57,7 +86,11 @@ def train_adapter(run: Run, network: ThemeNetwork, windower: Windower, out: Path
 
     checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"), identity(run))
     kind = Trainer if label_mask(run.train, keys).all() else MaskedTrainer
-    history = kind(config, network, windower, keys, augmenter(run), validate, checkpoint).fit(run.train)
+    trainer = kind(config, network, windower, keys, augmenter(run), validate, checkpoint, processes, log)
+    history = trainer.fit(run.train)
+    if not processes.first:
+        processes.wait()  # for the first one to write the model
+        return Artifact.load(out)
 
     def answers(items: list[Item]) -> NDArray[np.float64]:
         return logits_of(predict_items(served, items), keys)
@@ -66,6 +99,7 @@ def train_adapter(run: Run, network: ThemeNetwork, windower: Windower, out: Path
     record = training_record(run, history, metrics)
     artifact = write_artifact(run, network, windower, decisions, record, out)
     checkpoint.remove()
+    processes.wait()
     return artifact
 
 

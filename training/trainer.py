@@ -24,6 +24,8 @@ from training.data import Item
 from training.labels import label_mask
 from training.noise import Augmenter
 from training.packed import can_pack, pack, packed_scores, unpack
+from training.processes import ALONE, Processes
+from training.tracking import Log, NoLog
 
 _SAVE_EVERY = 25  # steps
 _TOKENS = 4096  # padded tokens a forward pass
@@ -46,10 +48,11 @@ class Trainer:
     def __init__(
         self, config: TrainConfig, network: ThemeNetwork, windower: Windower, keys: tuple[str, ...],
         augment: Augmenter | None, validate: Callable[[], dict[str, float]], checkpoint: Checkpoint,
+        processes: Processes = ALONE, log: Log | None = None,
     ) -> None:  # fmt: skip
         self.config, self.network, self.windower, self.keys = config, network, windower, keys
         self.augment, self.validate = augment, validate
-        self.checkpoint = checkpoint
+        self.checkpoint, self.processes, self.log = checkpoint, processes, log or NoLog()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = precision(config.precision, self.device)
         self.packed = can_pack(network, self.device)
@@ -77,7 +80,7 @@ class Trainer:
         assert self.at.history is not None
         if self.packed:
             pack(self.network)
-        with _progress() as bar:
+        with _progress(self.processes.first) as bar:
             task = bar.add_task("training", total=total, completed=self.at.step)
             for epoch in range(self.at.step // steps_per_epoch, settings.stop or settings.epochs):
                 if epoch > self.at.best_epoch + settings.patience and self.at.best >= 0:
@@ -87,8 +90,9 @@ class Trainer:
                     if epoch * steps_per_epoch + number < self.at.step:
                         continue  # done before an interruption
                     self._schedule(self.at.step / total)
-                    losses.append(self._step(batch, epoch, weight))
+                    losses.append(self._step(batch, epoch, weight) * self.processes.count)  # of one share: an estimate
                     self.at.step += 1
+                    self.log.scalar("training/loss", losses[-1], self.at.step)
                     bar.update(
                         task,
                         completed=self.at.step,
@@ -99,8 +103,12 @@ class Trainer:
                 figures = self._keep_if_best(epoch)
                 self.at.history.append({"epoch": epoch + 1, "loss": float(np.mean(losses or [0.0])), **figures})
                 self._save("last")
+                for name, value in figures.items():
+                    self.log.scalar(f"validation/{name}", value, self.at.step)
                 shown = ", ".join(f"{name} {value:.3f}" for name, value in self.at.history[-1].items())
-                bar.console.print(f"themewatch: {shown}")
+                if self.processes.first:
+                    bar.console.print(f"themewatch: {shown}")
+        self.processes.wait()  # for the first one to have written it
         self.checkpoint.restore("best", self.parameters)
         if self.packed:
             unpack(self.network)
@@ -113,7 +121,7 @@ class Trainer:
             if weights is None:
                 continue
             with weights:
-                found = self._validated()
+                found = self.processes.told(self._validated)
                 if found["macro_f1"] > self.at.best:
                     self.at.best, self.at.best_epoch = found["macro_f1"], epoch
                     self._save("best")
@@ -147,13 +155,14 @@ class Trainer:
 
     def _step(self, batch: list[Item], epoch: int, weight: Tensor) -> float:
         self.network.train()
-        torch.manual_seed(self.config.seed * 1_000_003 + self.at.step)
-        encoded = [(self._encode(item, epoch), item) for item in batch]
+        torch.manual_seed(self.config.seed * 1_000_003 + self.at.step + 7919 * self.processes.rank)
+        encoded = [(self._encode(item, epoch), item) for item in self.processes.share(batch)]
         total = 0.0
         for part in chunks(encoded):
             loss = self._loss(part, weight) * (len(part) / len(batch))
             loss.backward()
             total += float(loss.detach())
+        self.processes.sum_gradients(self.parameters.values())
         nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.optimizer.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -186,11 +195,15 @@ class Trainer:
             self.at = Progressed(**{key: state[key] for key in vars(self.at)})
 
     def _save(self, which: str) -> None:
+        if not self.processes.first:
+            return
         self.checkpoint.save(which, vars(self.at), self.parameters, self.optimizer, self.average)
 
 
 def chunks(batch: list[tuple[Encoded, Item]]) -> Iterator[list[tuple[Encoded, Item]]]:
     """Pieces of a batch of a bounded number of tokens, so that long articles fit in memory."""
+    if not batch:
+        return
     part: list[tuple[Encoded, Item]] = []
     for pair in sorted(batch, key=lambda p: (len(p[0].windows), p[1].id)):
         if part and sum(len(w) for e, _ in [*part, pair] for w in e.windows) > _PART:
@@ -241,5 +254,6 @@ def precision(wanted: str, device: str) -> torch.dtype | None:
     return torch.bfloat16 if wanted == "bf16" else None
 
 
-def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _progress(shown: bool) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, disable=not shown)
