@@ -1,4 +1,4 @@
-"""Join written texts with their assignments: ``python -m training.assemble RAW_DIR`` writes the corpus.
+"""Join written texts with their assignments: ``python -m training.assemble RAW_DIR`` adds them to the corpus.
 
 Writers give plain text files (``### id``, ``TITLE:``, ``TEXT:``); labels come from the plan alone, and so does the
 part: ``plan/held_out.json`` names the stories held out, once and for all, so that models of different corpora compare.
@@ -41,7 +41,10 @@ def parse(text: str) -> dict[str, tuple[str, str]]:
 
 
 def assemble(raw: Path, corpus: Path) -> dict[str, int]:
-    """Write ``corpus/LANG.jsonl`` from all files in ``raw``; returns items by language."""
+    """Write ``corpus/LANG.jsonl`` from all files in ``raw`` and what stands there already; returns items by language.
+
+    An item written again replaces the one that was there.
+    """
     plan = [json.loads(line) for line in (corpus / "plan" / "plan.jsonl").open(encoding="utf-8")]
     written: dict[str, tuple[str, str]] = {}
     for file in sorted(raw.glob("*.txt")):
@@ -51,8 +54,11 @@ def assemble(raw: Path, corpus: Path) -> dict[str, int]:
     held = json.loads((corpus / "plan" / "held_out.json").read_text("utf-8"))
     part = {story: name for name, stories in held.items() for story in stories}
     rows: dict[str, list[dict[str, Any]]] = {}
+    there = {row["id"]: row for file in sorted(corpus.glob("*.jsonl")) for row in map(json.loads, file.open("rb"))}
     for row in plan:
-        if row["id"] in written:
+        if row["id"] in there and row["id"] not in written:
+            rows.setdefault(row["lang"], []).append(there[row["id"]])
+        elif row["id"] in written:
             title, text = written[row["id"]]
             row |= {"title": title, "text": text, "themes": changed.get(row["id"], row["themes"])}
             kept = {k: row[k] for k in _FIELDS} | {"split": part.get(row["story"], ""), "source": SOURCE}
