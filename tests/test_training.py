@@ -17,6 +17,7 @@ from training.config import load_config
 from training.labels import judge
 from training.noise import Augmenter, Noise
 from training.run import prepare, train
+from training.soup import serve_best
 from training.trainer import Trainer, class_weights
 
 
@@ -77,6 +78,43 @@ def test_an_interrupted_average_goes_on(
     assert [h["average_macro_f1"] for h in again.training["history"]] == [
         h["average_macro_f1"] for h in whole.training["history"]
     ]
+
+
+def test_two_runs_are_averaged_and_go_on_after_an_interruption(
+    tiny_encoder: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _config(tmp_path, tiny_encoder, tiny_data, runs=2, optimizer={"epochs": 2, "batch": 16})
+    run = prepare(load_config(path))
+    whole = train(run, tmp_path / "whole")
+    *epochs, soup = whole.training["history"]
+    assert [(row["run"], row["epoch"]) for row in epochs] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert epochs[0]["loss"] != epochs[2]["loss"]  # another order
+    assert set(soup) == {"run 1", "run 2", "average"}
+    step, taken = Trainer._step, []
+
+    def interrupted(self: Trainer, *args: object) -> float:
+        taken.append(1)
+        if len(taken) == 40:  # in the second run
+            raise KeyboardInterrupt
+        return step(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path / "out")
+    assert len(list(tmp_path.glob(".out.checkpoint*"))) == 2
+    assert train(run, tmp_path / "out").training["metrics"] == whole.training["metrics"]
+    assert not list(tmp_path.glob(".out.checkpoint*"))
+
+
+def test_a_soup_serves_the_better(capsys: pytest.CaptureFixture[str]) -> None:
+    parameters = {"w": torch.nn.Parameter(torch.zeros(1))}
+    runs = [{"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}]
+    near = serve_best(parameters, runs, lambda: 1 - abs(2.2 - parameters["w"].item()))
+    assert parameters["w"].item() == 2.0
+    assert near == pytest.approx({"run 1": -0.2, "run 2": 0.2, "average": 0.8})
+    serve_best(parameters, runs, lambda: parameters["w"].item())
+    assert parameters["w"].item() == 3.0
+    assert "run 2 is served" in capsys.readouterr().err
 
 
 def test_the_average_starts_at_the_weights_and_forgets_them() -> None:

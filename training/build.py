@@ -88,10 +88,11 @@ def check_window(size: int, encoder: Any) -> None:
                           where="windows.size", remedy=f"use {most // 32 * 32 or most // 8 * 8} or fewer")  # fmt: skip
 
 
-def augmenter(run: Run) -> Augmenter:
-    """Augmentation with headlines of the training part."""
+def augmenter(run: Run, seed: int | None = None) -> Augmenter:
+    """Augmentation with headlines of the training part; ``seed`` if not the configuration's."""
     headlines = [(i.lang, i.title) for i in run.train]
-    return Augmenter(run.config.augment, Noise.load(headlines, "train"), run.config.seed)
+    noise = Noise.load(headlines, "train")
+    return Augmenter(run.config.augment, noise, run.config.seed if seed is None else seed)
 
 
 def in_memory(

@@ -23,7 +23,7 @@ from training.config import CORPUS
 from training.data import Item
 from training.plan import draw_all
 
-UNSPACED = ("zh", "ja", "th", "km", "my")
+UNSPACED = ("zh", "ja", "th", "km", "my", "lo")
 _CHARS_PER_WORD, _SLACK_LOW, _SLACK_HIGH = 2.5, 0.85, 1.2
 STRONGEST_CUE = 0.80  # F1 that a single word may reach in a language before it counts as a giveaway
 _LEAST_DOCUMENTS = 40  # languages with fewer items say nothing about cues

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.artifact import Artifact
+from model.classifier import ThemeClassifier
 from model.errors import ConfigError
 from model.network import ThemeNetwork
 from model.windows import Windower
@@ -26,6 +28,7 @@ from training.measure import calibrate, f1_at_half, logits_of
 from training.prepare import Run, prepare
 from training.processes import Processes
 from training.reliable import with_reliable_negatives
+from training.soup import Weights, copied, serve_best
 from training.table import predict_items
 from training.tracking import Log, log_metrics, open_log
 from training.trainer import Trainer, precision
@@ -78,19 +81,28 @@ def train_adapter(
     """Train head and LoRA adapter; an interrupted run goes on from its checkpoint."""
     config, keys = run.config, run.taxonomy.keys
     trained_in = precision(config.precision, "cuda" if torch.cuda.is_available() else "cpu")
-    served = in_memory(run, network, windower, dtype=trained_in)
-
-    def validate() -> dict[str, float]:
-        results = served.predict([i.article for i in run.validation], explain=False)
-        return {"macro_f1": f1_at_half(run.validation, logits_of(results, keys), keys)}
-
-    checkpoint = Checkpoint(out.with_name(f".{out.name}.checkpoint"), identity(run))
     kind = Trainer if label_mask(run.train, keys).all() else MaskedTrainer
-    trainer = kind(config, network, windower, keys, augmenter(run), validate, checkpoint, processes, log)
-    history = trainer.fit(run.train)
+    checkpoints: list[Checkpoint] = []
+    history: list[dict[str, float]] = []
+    weights: list[Weights] = []
+    for number in range(config.runs):
+        if number:
+            torch.manual_seed(config.seed)  # the same beginning; order and augmentation differ
+            network = build_network(run, windower.lead)
+        served = in_memory(run, network, windower, dtype=trained_in)
+        validate = partial(_validate, run, served)
+        name = f".{out.name}.checkpoint" + (f"-{number + 1}" if number else "")
+        checkpoints.append(Checkpoint(out.with_name(name), identity(run)))
+        settings = config.model_copy(update={"seed": config.seed + number})
+        augment = augmenter(run, settings.seed)
+        trainer = kind(settings, network, windower, keys, augment, validate, checkpoints[-1], processes, log)
+        history += [({"run": number + 1} if config.runs > 1 else {}) | epoch for epoch in trainer.fit(run.train)]
+        weights.append(copied(trainer.parameters))
     if not processes.first:
         processes.wait()  # for the first one to write the model
         return Artifact.load(out)
+    if config.runs > 1:
+        history.append(serve_best(trainer.parameters, weights, lambda: validate()["macro_f1"]))
 
     def answers(items: list[Item]) -> NDArray[np.float64]:
         return logits_of(predict_items(served, items), keys)
@@ -98,9 +110,16 @@ def train_adapter(
     decisions, metrics = calibrate(run, answers)
     record = training_record(run, history, metrics)
     artifact = write_artifact(run, network, windower, decisions, record, out)
-    checkpoint.remove()
+    for checkpoint in checkpoints:
+        checkpoint.remove()
     processes.wait()
     return artifact
+
+
+def _validate(run: Run, served: ThemeClassifier) -> dict[str, float]:
+    keys = run.taxonomy.keys
+    results = served.predict([i.article for i in run.validation], explain=False)
+    return {"macro_f1": f1_at_half(run.validation, logits_of(results, keys), keys)}
 
 
 def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:

@@ -1,0 +1,59 @@
+"""Several runs from the same start, averaged: a model soup.
+
+Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
+inference time" (ICML 2022). The runs begin with the same weights and see the articles in other orders and with other
+augmentation; the mean of their weights is served where it validates at least as well as the best of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from model.cache import progress
+
+Weights = Mapping[str, Tensor]
+
+
+def copied(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """The weights as they are now."""
+    return {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+
+@torch.no_grad()
+def put(parameters: Mapping[str, nn.Parameter], weights: Weights) -> None:
+    """Set the weights."""
+    for name, parameter in parameters.items():
+        parameter.copy_(weights[name])
+
+
+def mean(runs: Sequence[Weights]) -> dict[str, Tensor]:
+    """The runs' average, weight by weight."""
+    return {name: torch.stack([weights[name] for weights in runs]).mean(0) for name in runs[0]}
+
+
+def serve_best(
+    parameters: Mapping[str, nn.Parameter], runs: Sequence[Weights], validate: Callable[[], float]
+) -> dict[str, float]:
+    """Put the average of ``runs``, or the best of them, into the network.
+
+    Args:
+        parameters: the network's trained parameters.
+        runs: each run's weights, by the same names.
+        validate: macro-F1 on validation data of the network as it is now.
+
+    Returns:
+        The macro-F1 of each run and of the average.
+    """
+    figures: dict[str, float] = {}
+    candidates = [*runs, mean(runs)]
+    for number, weights in enumerate(candidates, 1):
+        put(parameters, weights)
+        figures["average" if number > len(runs) else f"run {number}"] = validate()
+    best = max(range(len(candidates)), key=lambda i: (list(figures.values())[i], i))
+    put(parameters, candidates[best])
+    told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    progress(f"validation macro-F1: {told}; {list(figures)[best]} is served")
+    return figures
