@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from model.artifact import Artifact
 from model.errors import ConfigError, DataError
+from model.layout import LAYOUT
 from tests.conftest import tiny_rows, tiny_settings, write_jsonl
 from training.average import Average
 from training.config import load_config
@@ -104,6 +106,19 @@ def test_two_runs_are_averaged_and_go_on_after_an_interruption(
     assert len(list(tmp_path.glob(".out.checkpoint*"))) == 2
     assert train(run, tmp_path / "out").training["metrics"] == whole.training["metrics"]
     assert not list(tmp_path.glob(".out.checkpoint*"))
+
+
+def test_a_share_of_the_adapter_is_served(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
+    settings = {"rank": 4, "alpha": 8}
+    made = []
+    for share in (1.0, 0.5):
+        path = _config(tmp_path, tiny_encoder, tiny_data, lora={**settings, "share": share}, optimizer={"epochs": 1})
+        folder = train(prepare(load_config(path)), tmp_path / f"out{share}").folder / LAYOUT.adapter
+        made.append(load_file(folder / "adapter_model.safetensors"))
+    whole, half = made
+    for name, value in whole.items():
+        expected = value * 0.5 if "lora_B" in name else value
+        assert torch.equal(half[name], expected), name
 
 
 def test_a_soup_serves_the_better(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from training.measure import calibrate, f1_at_half, logits_of
 from training.prepare import Run, prepare
 from training.processes import Processes
 from training.reliable import with_reliable_negatives
-from training.soup import Weights, copied, serve_best
+from training.soup import Weights, copied, draw_back, serve_best
 from training.table import predict_items
 from training.tracking import Log, log_metrics, open_log
 from training.trainer import Trainer, precision
@@ -103,17 +104,27 @@ def train_adapter(
         return Artifact.load(out)
     if config.runs > 1:
         history.append(serve_best(trainer.parameters, weights, lambda: validate()["macro_f1"]))
+    if run.start is None:
+        draw_back(trainer.parameters, config.lora.share)
+    artifact = finish(run, network, windower, history, out)
+    for checkpoint in checkpoints:
+        checkpoint.remove()
+    processes.wait()
+    return artifact
+
+
+def finish(run: Run, network: ThemeNetwork, windower: Windower, history: list[dict[str, float]], out: Path) -> Artifact:
+    """Calibrate and measure a trained network as it will be served, and write its artifact."""
+    keys = run.taxonomy.keys
+    trained_in = precision(run.config.precision, "cuda" if torch.cuda.is_available() else "cpu")
+    served = in_memory(run, network, windower, dtype=trained_in)
 
     def answers(items: list[Item]) -> NDArray[np.float64]:
         return logits_of(predict_items(served, items), keys)
 
     decisions, metrics = calibrate(run, answers)
     record = training_record(run, history, metrics)
-    artifact = write_artifact(run, network, windower, decisions, record, out)
-    for checkpoint in checkpoints:
-        checkpoint.remove()
-    processes.wait()
-    return artifact
+    return write_artifact(run, network, windower, decisions, record, out)
 
 
 def _validate(run: Run, served: ThemeClassifier) -> dict[str, float]:
@@ -131,8 +142,11 @@ def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:
 
 
 def identity(run: Run) -> str:
-    """Ties a checkpoint to configuration, data and starting model."""
-    settings = run.config.model_dump_json(exclude={"start": True, "replay": True, "features": True, "split": {"folds"}})
+    """Ties a checkpoint to configuration, data and starting model; not to what is settled after the last step."""
+    later: Any = {"runs": True, "lora": {"share"}}
+    settings = run.config.model_dump_json(
+        exclude={"start": True, "replay": True, "features": True, "split": {"folds"}} | later
+    )
     start = run.start.digest if run.start else ""
     labels = "" if (mask := label_mask(run.train, run.taxonomy.keys)).all() else mask.tobytes().hex()
     text = settings + digest(run.train) + json.dumps(run.taxonomy.keys) + start + labels

@@ -1,8 +1,11 @@
-"""Several runs from the same start, averaged: a model soup.
+"""Weights between weights: several runs averaged, and an adapter drawn back towards the encoder as it came.
 
-Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing
-inference time" (ICML 2022). The runs begin with the same weights and see the articles in other orders and with other
-augmentation; the mean of their weights is served where it validates at least as well as the best of them.
+Model soups: Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
+increasing inference time" (ICML 2022). The runs begin with the same weights and see the articles in other orders and
+with other augmentation; the mean of their weights is served where it validates at least as well as the best of them.
+
+Drawing back: Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022), who interpolate between the
+weights before and after training; for LoRA that is its product, scaled.
 """
 
 from __future__ import annotations
@@ -32,6 +35,14 @@ def put(parameters: Mapping[str, nn.Parameter], weights: Weights) -> None:
 def mean(runs: Sequence[Weights]) -> dict[str, Tensor]:
     """The runs' average, weight by weight."""
     return {name: torch.stack([weights[name] for weights in runs]).mean(0) for name in runs[0]}
+
+
+@torch.no_grad()
+def draw_back(parameters: Mapping[str, nn.Parameter], share: float) -> None:
+    """Leave ``share`` of what a LoRA adapter adds to the encoder; the head stays as it is."""
+    for name, parameter in parameters.items():
+        if ".lora_B." in name:
+            parameter.mul_(share)
 
 
 def serve_best(
