@@ -132,7 +132,7 @@ def test_scoring_imports_neither_torch_nor_transformers(tiny_artifact: Artifact)
 @pytest.mark.parametrize("budget", [10, 64, 1000])
 def test_batches_hold_everything_once_within_budget(budget: int) -> None:
     lengths = [3, 60, 9, 9, 12, 1, 33, 7, 7, 64]
-    groups = batches(lengths, budget)
+    groups = batches(lengths, budget, bucket)
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     assert all(len(g) * bucket(max(lengths[i] for i in g)) <= budget or len(g) == 1 for g in groups)
 
@@ -142,8 +142,9 @@ def test_windows_of_any_length_are_padded_to_few_lengths() -> None:
     assert len(buckets) == 24
     assert max(buckets) == 512
     assert all(n <= bucket(n) < n + 32 for n in range(1, 513))
-    ids, lengths = padded([[5] * 33, [6] * 3])
+    ids, lengths = padded([[5] * 33, [6] * 3], bucket)
     assert ids.shape == (2, 40)
     assert lengths.tolist() == [33, 3]
     assert ids[1, 2] == 6
+    assert padded([[5] * 33, [6] * 3])[0].shape == (2, 33)
     assert set(ids[1, 3:]) == {1}

@@ -106,18 +106,23 @@ def train_adapter(
         history.append(serve_best(trainer.parameters, weights, lambda: validate()["macro_f1"]))
     if run.start is None:
         draw_back(trainer.parameters, config.lora.share)
-    artifact = finish(run, network, windower, history, out)
+    artifact = finish(run, network, windower, history, out, served)
     for checkpoint in checkpoints:
         checkpoint.remove()
     processes.wait()
     return artifact
 
 
-def finish(run: Run, network: ThemeNetwork, windower: Windower, history: list[dict[str, float]], out: Path) -> Artifact:
+def finish(
+    run: Run,
+    network: ThemeNetwork,
+    windower: Windower,
+    history: list[dict[str, float]],
+    out: Path,
+    served: ThemeClassifier,
+) -> Artifact:
     """Calibrate and measure a trained network as it will be served, and write its artifact."""
     keys = run.taxonomy.keys
-    trained_in = precision(run.config.precision, "cuda" if torch.cuda.is_available() else "cpu")
-    served = in_memory(run, network, windower, dtype=trained_in)
 
     def answers(items: list[Item]) -> NDArray[np.float64]:
         return logits_of(predict_items(served, items), keys)

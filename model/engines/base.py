@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -39,22 +39,29 @@ def bucket(tokens: int) -> int:
     return -(-tokens // step) * step
 
 
-def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices grouped so that each batch, padded to its ``bucket``, holds at most ``budget`` tokens, longest first."""
+def exact(tokens: int) -> int:
+    """No padding beyond the longest window: for libraries to which one shape is as good as another."""
+    return tokens
+
+
+def batches(lengths: Sequence[int], budget: int, size: Callable[[int], int] = exact) -> list[list[int]]:
+    """Indices grouped so that each batch, padded to ``size``, holds at most ``budget`` tokens, longest first."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     out: list[list[int]] = []
     for index in order:
-        if out and (len(out[-1]) + 1) * bucket(lengths[out[-1][0]]) <= budget:
+        if out and (len(out[-1]) + 1) * size(lengths[out[-1][0]]) <= budget:
             out[-1].append(index)
         else:
             out.append([index])
     return out
 
 
-def padded(windows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Windows side by side: ids ``[windows, bucket]``, padded with 1, and each one's length ``[windows]``."""
+def padded(
+    windows: Sequence[Sequence[int]], size: Callable[[int], int] = exact
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Windows side by side: ids ``[windows, size]``, padded with 1, and each one's length ``[windows]``."""
     lengths = np.asarray([len(window) for window in windows], dtype=np.int32)
-    ids = np.ones((len(windows), bucket(int(lengths.max()))), dtype=np.int64)
+    ids = np.ones((len(windows), size(int(lengths.max()))), dtype=np.int64)
     for row, window in enumerate(windows):
         ids[row, : len(window)] = window
     return ids, lengths

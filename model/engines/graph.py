@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from model.artifact import Artifact
 from model.cache import build_once, progress
-from model.engines.base import batches, padded
+from model.engines.base import batches, bucket, padded
 from model.errors import EngineError
 from model.layout import LAYOUT
 
@@ -74,8 +74,8 @@ class GraphEngine(ABC):
 
     def token_scores(self, windows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         out: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
-        for group in batches([len(w) for w in windows], _BUDGET):
-            ids, lengths = padded([windows[i] for i in group])
+        for group in batches([len(w) for w in windows], _BUDGET, bucket):
+            ids, lengths = padded([windows[i] for i in group], bucket)
             scores = self.run(ids, lengths)
             for row, index in enumerate(group):
                 out[index] = scores[row, : lengths[row]]
