@@ -68,7 +68,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tiny_rows(count: int = 320, seed: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, Any]]:
+def tiny_rows(count: int = 480, seed: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, Any]]:
     """Labelled toy articles: plain words, plus a few of a theme's words where it is carried."""
     rng = random.Random(seed)
     rows = []

@@ -33,6 +33,7 @@ class TorchEngine:
 
     def token_scores(self, windows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         out: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(windows)
+        self.network.eval()  # in training it is asked between steps, and dropout has no part in an answer
         kind, lower = self.device.partition(":")[0], self.dtype is not torch.float32
         for group in batches([len(w) for w in windows], _BUDGET):
             ids, mask = padded_tensors([windows[i] for i in group], self.device)
