@@ -68,7 +68,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tiny_rows(count: int = 480, seed: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, Any]]:
+def tiny_rows(count: int = 320, seed: int = 0, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, Any]]:
     """Labelled toy articles: plain words, plus a few of a theme's words where it is carried."""
     rng = random.Random(seed)
     rows = []
@@ -102,7 +102,7 @@ def tiny_settings(encoder: Path, data: Path, **changes: Any) -> dict[str, Any]:
         "name": "tiny", "backbone": f"path:{encoder}", "taxonomy": str(ROOT / "configs" / "themes.yaml"),
         "data": [str(data)], "pooling": "attention", "lora": {"rank": 4, "alpha": 8},
         "windows": {"size": 64, "overlap": 12, "limit": 8},
-        "optimizer": {"learning_rate": 1e-2, "head_learning_rate": 1e-1, "epochs": 10, "patience": 10},
+        "optimizer": {"learning_rate": 1e-2, "head_learning_rate": 4e-2, "epochs": 10, "patience": 10},
         "augment": dict.fromkeys(("capitals", "ocr", "crop", "page", "headlines"), 0.0),
         "split": {"validation": 0.2, "test": 0.2},
     }  # fmt: skip

@@ -168,7 +168,10 @@ def test_correct(visit: Open, store: FeedbackStore) -> None:
     page.locator("#save").click()
     expect(page.locator("#saved [role=alert]")).to_contain_text("Nothing to save")
     page.get_by_label("I know all its themes").check()
-    page.locator("#themes").get_by_label("Sextortion").check()
+    for theme in ("Sextortion", "Crypto laundering"):
+        page.locator("#themes").get_by_label(theme).check()
+    for theme in ("Livestreamed abuse", "Trafficking recruitment"):
+        page.locator("#themes").get_by_label(theme).uncheck()  # should the toy model see it too
     page.locator("#note textarea").fill("both, see the last paragraph")
     page.get_by_label("Keep the article's text").check()
     page.locator("#save").click()

@@ -230,7 +230,7 @@ def test_a_language_learnt_wrongly_is_refused(
     from training.config import load_config
     from training.run import prepare, train
 
-    rows = spoken_rows(240, seed=42)
+    rows = spoken_rows(400, seed=43)
     labels = [row["themes"] for row in rows[1::2]]
     random.Random(0).shuffle(labels)
     for row, themes in zip(rows[1::2], labels, strict=True):
