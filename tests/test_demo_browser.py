@@ -168,8 +168,8 @@ def test_correct(visit: Open, store: FeedbackStore) -> None:
     page.locator("#save").click()
     expect(page.locator("#saved [role=alert]")).to_contain_text("Nothing to save")
     page.get_by_label("I know all its themes").check()
-    for theme in ("Sextortion", "Crypto laundering"):
-        page.locator("#themes").get_by_label(theme).check()
+    expect(page.locator("#themes").get_by_label("Crypto laundering")).to_be_checked()  # what the model answered
+    page.locator("#themes").get_by_label("Sextortion").check()
     for theme in ("Livestreamed abuse", "Trafficking recruitment"):
         page.locator("#themes").get_by_label(theme).uncheck()  # should the toy model see it too
     page.locator("#note textarea").fill("both, see the last paragraph")

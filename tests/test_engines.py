@@ -50,6 +50,17 @@ def test_bf16_agrees_where_the_processor_has_it(tiny_artifact: Artifact, logits:
     assert np.sqrt(np.mean((mine - logits) ** 2)) <= 0.05 * np.sqrt(np.mean(logits**2))
 
 
+def test_a_network_in_training_answers_without_dropout(tiny_artifact: Artifact) -> None:
+    from model.engines.torch_engine import TorchEngine
+
+    engine = TorchEngine.from_artifact(tiny_artifact)
+    windows = [[5, 9, 14, 20, 7], [6, 8, 11]]
+    before = engine.token_scores(windows)
+    engine.network.train()
+    for one, other in zip(before, engine.token_scores(windows), strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("engine", ["openvino-fp32", "onnx-fp32", "torch"])
 def test_threads_may_ask_at_once(tiny_artifact: Artifact, engine: str) -> None:
     classifier = ThemeClassifier.load(tiny_artifact.folder, engine=engine)

@@ -148,10 +148,8 @@ def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:
 
 def identity(run: Run) -> str:
     """Ties a checkpoint to configuration, data and starting model; not to what is settled after the last step."""
-    later: Any = {"runs": True, "lora": {"share"}}
-    settings = run.config.model_dump_json(
-        exclude={"start": True, "replay": True, "features": True, "split": {"folds"}} | later
-    )
+    left_out: Any = dict.fromkeys(("start", "replay", "features", "runs"), True)
+    settings = run.config.model_dump_json(exclude=left_out | {"split": {"folds"}, "lora": {"share"}})
     start = run.start.digest if run.start else ""
     labels = "" if (mask := label_mask(run.train, run.taxonomy.keys)).all() else mask.tobytes().hex()
     text = settings + digest(run.train) + json.dumps(run.taxonomy.keys) + start + labels
