@@ -41,6 +41,15 @@ def test_fitted_probabilities_are_calibrated() -> None:
     assert (scores[truth] >= rule.lower).mean() >= 0.98
 
 
+def test_the_band_does_not_hang_on_the_lowest_positive() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(1000, 1)) * 4
+    truth = rng.random((1000, 1)) < 1 / (1 + np.exp(-logits))
+    cleared = truth & (logits > 0)  # as if, by luck, no positive had a low score
+    for labels in (truth, cleared):
+        assert fit_decisions(logits, labels, ("a",)).themes["a"].lower < 0.05  # by the lowest positive it would be 0.11
+
+
 def test_a_theme_without_examples_gets_a_plain_rule() -> None:
     rule = fit_decisions(np.zeros((5, 1)), np.zeros((5, 1), dtype=bool), ("a",)).themes["a"]
     assert rule.threshold == 0.5

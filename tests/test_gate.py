@@ -41,8 +41,15 @@ def test_a_shortfall_is_named() -> None:
 
 def test_a_floor_is_not_lowered_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "FLOORS", tmp_path / "floors.json")
-    assert gate.write_floors({"macro_f1": 0.9}, allow_lower=False) == []
-    assert gate.write_floors({"macro_f1": 0.8}, allow_lower=False) == ["macro_f1: 0.88 to 0.78"]
-    assert json.loads(gate.FLOORS.read_text()) == {"macro_f1": 0.88}
-    assert gate.write_floors({"macro_f1": 0.8}, allow_lower=True) == []
-    assert json.loads(gate.FLOORS.read_text()) == {"macro_f1": 0.78}
+
+    def floors() -> dict[str, float]:
+        return dict(json.loads(gate.FLOORS.read_text()))
+
+    assert gate.write_floors({"macro_f1": 0.9, "calibration": 0.9}) == []
+    assert floors() == {"macro_f1": 0.88, "calibration": 0.88}
+    assert gate.write_floors({"macro_f1": 0.89}) == []  # within the margin: stays
+    assert gate.write_floors({"macro_f1": 0.8}) == ["macro_f1 0.800 is below its floor 0.880"]
+    assert gate.write_floors({"macro_f1": 0.8}, ["calibration"]) != []
+    assert floors() == {"macro_f1": 0.88, "calibration": 0.88}
+    assert gate.write_floors({"macro_f1": 0.8, "calibration": 0.95}, ["macro_f1"]) == []
+    assert floors() == {"macro_f1": 0.78, "calibration": 0.93}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,7 +106,9 @@ def test_two_runs_are_averaged_and_go_on_after_an_interruption(
     with pytest.raises(KeyboardInterrupt):
         train(run, tmp_path / "out")
     assert len(list(tmp_path.glob(".out.checkpoint*"))) == 2
-    assert train(run, tmp_path / "out").training["metrics"] == whole.training["metrics"]
+    renamed = replace(run, config=run.config.model_copy(update={"version": "9.9"}))
+    assert train(renamed, tmp_path / "out").training["metrics"] == whole.training["metrics"]
+    assert len(taken) < 40 + 4 * math.ceil(len(run.train) / 16)  # not from the beginning
     assert not list(tmp_path.glob(".out.checkpoint*"))
 
 
@@ -164,6 +168,9 @@ def test_head_only_training_needs_no_adapter(tiny_encoder: Path, tiny_data: Path
     config = _config(tmp_path, tiny_encoder, tiny_data, method="head", pooling="mean")
     artifact = train(prepare(load_config(config)), tmp_path / "head")
     assert not (artifact.folder / "adapter").exists()
+    config = _config(tmp_path, tiny_encoder, tiny_data, method="head")
+    with pytest.raises(ConfigError, match="a head is trained once"):
+        train(prepare(load_config(config, runs=2)), tmp_path / "head")
 
 
 def test_a_fifth_theme_needs_no_code(tiny_encoder: Path, tmp_path: Path, taxonomy: object) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.decisions import Decisions, ThemeDecision
 
-RECALL_AT_REVIEW = 0.99  # the review band starts where this share of positives is still inside
+RECALL_AT_REVIEW = 0.99  # the review band starts where this share of the expected positives is still inside
 FLOOR = 0.03  # nothing less likely than this is worth a person's time
 PRECISION_AT_MATCH = 0.93  # so many of the matches should be right, by their calibrated probabilities
 
@@ -57,7 +57,7 @@ def _fit(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> ThemeDecision
         slope, intercept = 1.0, 0.0
     p = 1 / (1 + np.exp(-(slope * logits + intercept)))
     threshold = _best_threshold(p)
-    lower, upper = _with_recall(p, truth, threshold), _with_precision(p, threshold)
+    lower, upper = _with_recall(p, threshold), _with_precision(p, threshold)
     if rarer < FEW:
         trust = rarer / (rarer + FEW / 2)
         threshold = trust * threshold + (1 - trust) * 0.5
@@ -77,10 +77,14 @@ def _best_threshold(p: NDArray[np.float64]) -> float:
     return float(np.clip(best / 2, 0.2, 0.5))
 
 
-def _with_recall(p: NDArray[np.float64], truth: NDArray[np.bool_], threshold: float) -> float:
-    """The highest lower edge that keeps the wanted recall, lowered by half its odds for safety, down to ``FLOOR``."""
-    positives = np.sort(p[truth])
-    edge = float(positives[int(np.floor((1 - RECALL_AT_REVIEW) * len(positives)))])
+def _with_recall(p: NDArray[np.float64], threshold: float) -> float:
+    """The highest lower edge that promises the wanted recall, lowered by half its odds for safety, down to ``FLOOR``.
+
+    Expected counts here too: the lowest of some hundred positives says little, and the epoch was chosen on them.
+    """
+    ranked = np.sort(p)
+    missed = np.cumsum(ranked) / ranked.sum()  # of the expected positives, were the edge above this article
+    edge = float(ranked[np.searchsorted(missed, 1 - RECALL_AT_REVIEW)])
     odds = edge / max(1 - edge, 1e-9) / 2
     return float(min(max(odds / (1 + odds), FLOOR), threshold))
 

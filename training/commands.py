@@ -32,6 +32,9 @@ def train(
         float | None,
         typer.Option(min=0, max=1, help="Share of the corpus mixed in; default: 0.3 with --data on top of a model."),
     ] = None,
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Train so many times, serve the average; default: the config's.")
+    ] = None,
     name: Annotated[str, typer.Option(help="The model's name; default: the config's.")] = "",
     version: Annotated[str, typer.Option(help="Its version; default: the config's.")] = "",
     log: Annotated[Path | None, typer.Option(help="Write curves for TensorBoard here.")] = None,
@@ -39,7 +42,8 @@ def train(
     """Train a model and write its folder; run again after an interruption, it goes on."""
     given: dict[str, Any] = {
         "start": start if start in ("", "released", "encoder") else str(Path(start).resolve()),
-        "taxonomy": themes.resolve() if themes else None, "replay": replay, "name": name, "version": version,
+        "taxonomy": themes.resolve() if themes else None, "replay": replay, "runs": runs, "name": name,
+        "version": version,
     }  # fmt: skip
     settings = _settings(config, {key: value for key, value in given.items() if value not in ("", None)})
     from training.run import prepare

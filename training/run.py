@@ -70,6 +70,8 @@ def _train(run: Run, out: Path, processes: Processes, log: Log) -> Artifact:
             replay = with_reliable_negatives(run.replay, run.parts.train, run.taxonomy.keys, store, windower)
             run = replace(run, replay=replay)
         if run.config.method == "head":
+            if run.config.runs > 1:
+                raise ConfigError("a head is trained once", where="runs", remedy="leave it at 1, or use method: lora")
             if processes.count > 1:
                 raise ConfigError("a head is trained by one process", where="method: head", remedy="start it alone")
             return train_head(run, network, windower, store, out)
@@ -147,8 +149,8 @@ def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:
 
 
 def identity(run: Run) -> str:
-    """Ties a checkpoint to configuration, data and starting model; not to what is settled after the last step."""
-    left_out: Any = dict.fromkeys(("start", "replay", "features", "runs"), True)
+    """Ties a checkpoint to configuration, data and starting model, not to names and what is settled afterwards."""
+    left_out: Any = dict.fromkeys(("name", "version", "start", "replay", "features", "runs"), True)
     settings = run.config.model_dump_json(exclude=left_out | {"split": {"folds"}, "lora": {"share"}})
     start = run.start.digest if run.start else ""
     labels = "" if (mask := label_mask(run.train, run.taxonomy.keys)).all() else mask.tobytes().hex()
