@@ -91,8 +91,10 @@ def full_training(language: str, args: argparse.Namespace) -> Row:
     own, held = read_articles(language, "train"), read_articles(language, "dev")
     test, started = some(read_articles(language, "test"), args.limit_test), time.perf_counter()
     keys = topics_of(own)
-    with tempfile.TemporaryDirectory() as name:
+    kept = args.keep and args.keep.resolve() / language
+    with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         run = prepared(configuration(folder, "base", keys, args.epochs, args.windows), folder, own, held)
         artifact = train(run, folder / "model")
         each = [_measured(ThemeClassifier.load(folder / "model"), test, keys, tfidf(own, test)(own), {}, "")]
@@ -166,6 +168,7 @@ def main() -> None:
     parser.add_argument("--lora-draws", type=int, default=2, help="the same with --parts lora")
     parser.add_argument("--epochs", type=int, default=3, help="of LoRA; 0: as configs/base.yaml")
     parser.add_argument("--windows", type=int, default=1, help="of 512 tokens that LoRA reads; 0: all (head reads all)")
+    parser.add_argument("--keep", type=Path, help="full trainings stay here; an interrupted one goes on, run again")
     parser.add_argument("--limit-test", type=int, default=0, metavar="N", help="test articles a language; 0: all")
     parser.add_argument("--out", type=Path, help="write everything here as JSON, after each row")
     args = parser.parse_args()
