@@ -33,7 +33,8 @@ def train(
         typer.Option(min=0, max=1, help="Share of the corpus mixed in; default: 0.3 with --data on top of a model."),
     ] = None,
     runs: Annotated[
-        int | None, typer.Option(min=1, max=8, help="Train so many times, serve the average; default: the config's.")
+        int | None,
+        typer.Option(min=1, max=8, help="Train so often; serve the average or the best. Default: the config's."),
     ] = None,
     name: Annotated[str, typer.Option(help="The model's name; default: the config's.")] = "",
     version: Annotated[str, typer.Option(help="Its version; default: the config's.")] = "",

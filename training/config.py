@@ -112,7 +112,7 @@ class TrainConfig(_Strict):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     head_dropout: float = Field(0.1, ge=0, lt=1)
     seed: int = 1
-    runs: int = Field(1, ge=1, le=8)  # of LoRA, one after the other; their average is served (see training.soup)
+    runs: int = Field(1, ge=1, le=8)  # of LoRA, in turn; the average is served, or the best (see training.soup)
     windows: Windows = Windows()
     lora: Lora = Lora()
     optimizer: Optimizer = Optimizer()

@@ -64,6 +64,8 @@ def main() -> None:
     args = parser.parse_args()
     figures = gate_figures(ThemeClassifier.load(args.model))
     print("\n".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    if unknown := sorted(set(args.allow_lower) - set(figures)):
+        parser.error(f"--allow-lower {' '.join(unknown)}: no such figure; they are listed above")
     if args.write:
         problems = [f"{line} (not lowered without --allow-lower)" for line in write_floors(figures, args.allow_lower)]
     else:
