@@ -53,3 +53,21 @@ def test_a_floor_is_not_lowered_unasked(tmp_path: Path, monkeypatch: pytest.Monk
     assert floors() == {"macro_f1": 0.88, "calibration": 0.88}
     assert gate.write_floors({"macro_f1": 0.8, "calibration": 0.95}, ["macro_f1"]) == []
     assert floors() == {"macro_f1": 0.78, "calibration": 0.93}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(["--write", "--allow-lower", "macrof1"], "macrof1: no such figure"), (["--allow-lower", "macro_f1"], "--write")],
+)
+def test_a_mistyped_permission_is_refused(
+    given: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gate, "FLOORS", tmp_path / "floors.json")
+    monkeypatch.setattr("training.gate.ThemeClassifier.load", lambda _folder: None)
+    monkeypatch.setattr(gate, "gate_figures", lambda _classifier: {"macro_f1": 0.8})
+    monkeypatch.setattr("sys.argv", ["gate", *given])
+    with pytest.raises(SystemExit) as stop:
+        gate.main()
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not gate.FLOORS.exists()

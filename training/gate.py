@@ -62,6 +62,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="record the present figures as floors")
     parser.add_argument("--allow-lower", nargs="+", default=[], metavar="NAME", help="figures whose floor may fall")
     args = parser.parse_args()
+    if args.allow_lower and not args.write:
+        parser.error("--allow-lower goes with --write")
     figures = gate_figures(ThemeClassifier.load(args.model))
     print("\n".join(f"{name} {value:.3f}" for name, value in figures.items()))
     if unknown := sorted(set(args.allow_lower) - set(figures)):
