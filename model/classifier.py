@@ -14,6 +14,7 @@ from model.decisions import Decision
 from model.engines import Engine, load_engine
 from model.errors import ArtifactError
 from model.evidence import find_evidence
+from model.lexical import Lexical
 from model.pooling import contributions
 from model.result import Evidence, Result
 from model.text import Article
@@ -23,10 +24,11 @@ from model.windows import Encoded, Windower
 class ThemeClassifier:
     """A loaded artifact. Any number of threads may ask at once; they share the processor."""
 
-    def __init__(self, artifact: Artifact, engine: Engine, windower: Windower) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine, windower: Windower, lexical: Lexical | None = None) -> None:
         self.artifact = artifact
         self.engine = engine
         self.windower = windower
+        self.lexical = lexical
         self._bias = engine.bias()
 
     @classmethod
@@ -46,7 +48,7 @@ class ThemeClassifier:
                 where=artifact.folder, remedy="use the encoder it was trained on, or retrain",
             )  # fmt: skip
         windower = Windower.from_folder(resolve_tokenizer(artifact.backbone), artifact.windows)
-        return cls(artifact, load_engine(artifact, engine, threads), windower)
+        return cls(artifact, load_engine(artifact, engine, threads), windower, Lexical.load(artifact.folder))
 
     def predict(self, articles: Iterable[Article | str], *, explain: bool = True, language: str = "") -> list[Result]:
         """Classify articles, in order.
@@ -78,7 +80,10 @@ class ThemeClassifier:
         content = [s[lead : lead + b - a] for s, (a, b) in zip(scores, item.spans, strict=True)]
         entries = np.concatenate(content)
         parts = contributions(np, self.artifact.pooling, entries, item.weights, item.spans)
-        logits = parts.sum(axis=0) + self._bias
+        bias = self._bias
+        if self.lexical is not None:
+            parts, bias = parts + self.lexical.contributions(item, lead), bias + self.lexical.bias
+        logits = parts.sum(axis=0) + bias
         probabilities: dict[str, float] = {}
         decisions: dict[str, Decision] = {}
         evidence: dict[str, tuple[Evidence, ...]] = {}

@@ -24,6 +24,7 @@ from training.data import Item, digest
 from training.features import FeatureStore, encoder_key
 from training.head_run import train_head
 from training.labels import label_mask
+from training.lexical import fit_lexical, wanted
 from training.masked import MaskedTrainer
 from training.measure import calibrate, f1_at_half, logits_of
 from training.prepare import Run, prepare
@@ -72,6 +73,8 @@ def _train(run: Run, out: Path, processes: Processes, log: Log) -> Artifact:
         if run.config.method == "head":
             if run.config.runs > 1:
                 raise ConfigError("a head is trained once", where="runs", remedy="leave it at 1, or use method: lora")
+            if run.config.lexical is True:
+                raise ConfigError("a linear part goes with method: lora", where="lexical", remedy="leave it out")
             if processes.count > 1:
                 raise ConfigError("a head is trained by one process", where="method: head", remedy="start it alone")
             return train_head(run, network, windower, store, out)
@@ -108,6 +111,9 @@ def train_adapter(
         history.append(serve_best(trainer.parameters, weights, lambda: validate()["macro_f1"]))
     if run.start is None:
         draw_back(trainer.parameters, config.lora.share)
+    if wanted(run):
+        held = logits_of(predict_items(served, run.validation), run.taxonomy.keys)
+        served.lexical = fit_lexical(run, windower, held)
     artifact = finish(run, network, windower, history, out, served)
     for checkpoint in checkpoints:
         checkpoint.remove()
@@ -131,7 +137,7 @@ def finish(
 
     decisions, metrics = calibrate(run, answers)
     record = training_record(run, history, metrics)
-    return write_artifact(run, network, windower, decisions, record, out)
+    return write_artifact(run, network, windower, decisions, record, out, served.lexical)
 
 
 def _validate(run: Run, served: ThemeClassifier) -> dict[str, float]:
@@ -150,7 +156,7 @@ def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:
 
 def identity(run: Run) -> str:
     """Ties a checkpoint to configuration, data and starting model, not to names and what is settled afterwards."""
-    left_out: Any = dict.fromkeys(("name", "version", "start", "replay", "features", "runs"), True)
+    left_out: Any = dict.fromkeys(("name", "version", "start", "replay", "features", "runs", "lexical"), True)
     settings = run.config.model_dump_json(exclude=left_out | {"split": {"folds"}, "lora": {"share"}})
     start = run.start.digest if run.start else ""
     labels = "" if (mask := label_mask(run.train, run.taxonomy.keys)).all() else mask.tobytes().hex()

@@ -18,6 +18,7 @@ from model.cache import progress
 from model.decisions import Decisions
 from model.engines.torch_engine import TorchEngine
 from model.layout import LAYOUT
+from model.lexical import Lexical
 from model.network import ThemeNetwork, save_adapter, save_head
 from model.windows import Windower
 from training.card import write_card
@@ -31,12 +32,14 @@ _HEAD_PARITY = 150  # articles on which engines are compared when only the head 
 
 
 def write_artifact(
-    run: Run, network: ThemeNetwork, windower: Windower, decisions: Decisions, record: dict[str, Any], out: Path
-) -> Artifact:
+    run: Run, network: ThemeNetwork, windower: Windower, decisions: Decisions, record: dict[str, Any], out: Path,
+    lexical: Lexical | None = None,
+) -> Artifact:  # fmt: skip
     """Write the folder in one move, replacing one that is there.
 
     Args:
         record: see ``training_record``.
+        lexical: the linear part beside the network, where there is one.
     """
     config = run.config
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +52,8 @@ def write_artifact(
         elif run.start is not None and (run.start.folder / LAYOUT.adapter).is_dir():
             shutil.copytree(run.start.folder / LAYOUT.adapter, folder / LAYOUT.adapter, copy_function=shutil.copyfile)
         save_head(network, folder / LAYOUT.head)
+        if lexical is not None:
+            lexical.save(folder)
         run.taxonomy.save(folder / LAYOUT.taxonomy)
         write_json(folder / LAYOUT.decisions, decisions.to_dict())
         write_json(folder / LAYOUT.training, record)

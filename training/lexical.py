@@ -1,0 +1,85 @@
+"""Fit the linear part over word pieces (``model.lexical``), and settle by validation how much it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.cache import progress
+from model.lexical import Lexical, piece_counts
+from model.windows import Encoded, Windower
+from training.data import Item
+from training.labels import label_mask
+from training.prepare import Run
+from training.table import truth_table
+
+_C = 10.0  # inverse regularisation, as ``training.baselines.fit_tfidf``
+_LEAST = 50  # validation articles that the weight may be chosen on
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of its logits that are added to the network's
+
+
+def wanted(run: Run) -> bool:
+    """Whether a run fits a linear part: if told so, or by itself where every article is in one known language.
+
+    A model of many languages must not lean on the words of those it has read: it would be worse in all others.
+    """
+    if isinstance(run.config.lexical, bool):
+        return run.config.lexical
+    languages = {item.lang for item in (*run.train, *run.validation)}
+    return len(languages) == 1 and languages != {""} and len(run.validation) >= _LEAST
+
+
+def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> Lexical | None:
+    """The linear part of a run, scaled by what validation says; None where it says that it does not help.
+
+    Args:
+        logits: float64 ``[articles, themes]``, the network's for the validation articles.
+    """
+    progress("fitting a linear part over word pieces…")
+    keys = run.taxonomy.keys
+    fitted = _fit(run.train, [windower.encode(i.article, i.lang) for i in run.train], keys, windower.lead)
+    held = [windower.encode(i.article, i.lang) for i in run.validation]
+    own = np.stack([fitted.contributions(e, windower.lead).sum(axis=0) + fitted.bias for e in held]).astype(float)
+    truth, mask = truth_table(run.validation, keys), label_mask(run.validation, keys)
+    losses = {share: _log_loss(logits + share * own, truth, mask) for share in _SHARES}
+    best = min(losses, key=lambda share: losses[share])
+    progress(f"validation log loss {losses[0.0]:.4f} without it, {losses[best]:.4f} with {best:g} times its logits")
+    return fitted.scaled(best) if best else None
+
+
+def _fit(items: Sequence[Item], encoded: Sequence[Encoded], keys: Sequence[str], lead: int) -> Lexical:
+    """Logistic regression for each theme on sublinear TF-IDF of the articles' pieces."""
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+
+    counted = [piece_counts(one, lead) for one in encoded]
+    pieces, columns = np.unique(np.concatenate([found for found, _, _ in counted]), return_inverse=True)
+    ends = np.cumsum([0, *(len(found) for found, _, _ in counted)])
+    times = np.maximum(np.concatenate([t for _, _, t in counted]), 1.0)
+    weigh = TfidfTransformer(sublinear_tf=True)
+    table = weigh.fit_transform(csr_matrix((times, columns, ends), shape=(len(items), len(pieces))))
+    truth, mask = truth_table(items, keys), label_mask(items, keys)
+    weights, bias = np.zeros((len(pieces), len(keys)), np.float32), np.zeros(len(keys), np.float32)
+    for k in range(len(keys)):
+        labelled, answers = mask[:, k], truth[mask[:, k], k]
+        if answers.all() or not answers.any():
+            continue  # nothing to tell apart
+        model = LogisticRegression(C=_C, class_weight="balanced", solver="liblinear").fit(table[labelled], answers)
+        weights[:, k], bias[k] = model.coef_[0], model.intercept_[0]
+    return Lexical(pieces, weigh.idf_.astype(np.float32), weights, bias)
+
+
+def _log_loss(logits: NDArray[np.float64], truth: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
+    """Mean over themes of the log loss after Platt scaling on the same articles: only shares are compared by it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    losses = []
+    for k in range(truth.shape[1]):
+        x, y = logits[mask[:, k], k, None], truth[mask[:, k], k]
+        if y.any() and not y.all():
+            losses.append(float(log_loss(y, LogisticRegression(C=1.0).fit(x, y).predict_proba(x)[:, 1])))
+    return float(np.mean(losses)) if losses else 0.0
