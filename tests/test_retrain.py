@@ -17,7 +17,7 @@ import training.replay
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.decisions import ThemeDecision
-from model.errors import ArtifactError, DataError
+from model.errors import ArtifactError, ConfigError, DataError
 from model.layout import LAYOUT
 from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
 from training.config import TrainConfig, load_config
@@ -104,6 +104,26 @@ def test_the_head_written_is_the_head_measured(
     recorded = artifact.training["metrics"]["test"]
     assert served["macro_f1"]["value"] == pytest.approx(recorded["macro_f1"]["value"], abs=0.02)
     assert served["calibration_error"] == pytest.approx(recorded["calibration_error"], abs=0.02)
+
+
+def test_weights_may_stay_near_the_starting_models(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path
+) -> None:
+    optimizer = {"learning_rate": 1e-2, "head_learning_rate": 4e-2, "epochs": 1, "batch": 32}
+    given = {"method": "lora", "start": str(tiny_artifact.folder), "replay": 0.0, "optimizer": optimizer}
+    files = ("head.safetensors", "adapter/adapter_model.safetensors")
+    half, whole = (
+        train(prepare(settings(tmp_path, tiny_encoder, lora={"blend": n}, **given), [corpus]), tmp_path / str(n))
+        for n in (0.5, 1.0)
+    )
+    for name in files:
+        before, middle, after = (load_file(a.folder / name) for a in (tiny_artifact, half, whole))
+        for key in before:
+            assert torch.allclose(middle[key], (before[key] + after[key]) / 2, atol=1e-6)
+    assert half.training["config"]["lora"] == {"rank": 4, "alpha": 8, "share": 1.0, "blend": 0.5}
+    five = settings(tmp_path, tiny_encoder, lora={"blend": 0.5}, taxonomy=themes_with_grooming(tmp_path), **given)
+    with pytest.raises(ConfigError, match="new themes have no weights to blend with"):
+        train(prepare(five, [write_jsonl(tmp_path / "grooming.jsonl", grooming_rows(48, 24))]), tmp_path / "five")
 
 
 def test_a_fifth_theme_from_few_articles_leaves_the_others_as_they_were(

@@ -35,12 +35,14 @@ class Lora(_Strict):
     """Low-rank adaptation (Hu et al. 2021) of all linear layers of the encoder.
 
     With ``share`` below 1 only that share of what it learnt is served, which keeps more of what the encoder knew of
-    other texts and languages (WiSE-FT, Wortsman et al. 2022). Not where training starts from a model.
+    other texts and languages (WiSE-FT, Wortsman et al. 2022). Where training starts from a model, ``blend`` below 1
+    serves weights (head and adapter) that far on the way from that model's to the trained ones; not with new themes.
     """
 
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     share: float = Field(1.0, gt=0, le=1)
+    blend: float = Field(1.0, gt=0, le=1)
 
 
 class Optimizer(_Strict):

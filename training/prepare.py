@@ -109,7 +109,7 @@ def follow(config: TrainConfig, start: Artifact | None) -> TrainConfig:
         "backbone": start.backbone, "pooling": start.pooling, "windows": Windows(**start.windows.to_dict())
     }  # fmt: skip
     if (start.folder / LAYOUT.adapter).is_dir():
-        settled["lora"] = Lora(**start.training["config"]["lora"])
+        settled["lora"] = Lora(**{**start.training["config"]["lora"], "blend": config.lora.blend})
     changed = [key for key, value in settled.items() if getattr(config, key) != value]
     if changed:
         progress(f"{', '.join(changed)} as in {start.name} {start.version}, which training starts from")

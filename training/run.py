@@ -30,7 +30,7 @@ from training.measure import calibrate, f1_at_half, logits_of
 from training.prepare import Run, prepare
 from training.processes import Processes
 from training.reliable import with_reliable_negatives
-from training.soup import Weights, copied, draw_back, serve_best
+from training.soup import Weights, blend, copied, draw_back, serve_best
 from training.table import predict_items
 from training.tracking import Log, log_metrics, open_log
 from training.trainer import Trainer, precision
@@ -86,6 +86,8 @@ def train_adapter(
 ) -> Artifact:
     """Train head and LoRA adapter; an interrupted run goes on from its checkpoint."""
     config, keys = run.config, run.taxonomy.keys
+    if run.fresh and run.start and config.lora.blend < 1:
+        raise ConfigError("new themes have no weights to blend with", where="lora.blend", remedy="leave it at 1")
     trained_in = precision(config.precision, "cuda" if torch.cuda.is_available() else "cpu")
     kind = Trainer if label_mask(run.train, keys).all() else MaskedTrainer
     checkpoints: list[Checkpoint] = []
@@ -102,6 +104,7 @@ def train_adapter(
         settings = config.model_copy(update={"seed": config.seed + number})
         augment = augmenter(run, settings.seed)
         trainer = kind(settings, network, windower, keys, augment, validate, checkpoints[-1], processes, log)
+        before = copied(trainer.parameters)
         history += [({"run": number + 1} if config.runs > 1 else {}) | epoch for epoch in trainer.fit(run.train)]
         weights.append(copied(trainer.parameters))
     if not processes.first:
@@ -111,6 +114,8 @@ def train_adapter(
         history.append(serve_best(trainer.parameters, weights, lambda: validate()["macro_f1"]))
     if run.start is None:
         draw_back(trainer.parameters, config.lora.share)
+    else:
+        blend(trainer.parameters, before, config.lora.blend)
     if wanted(run):
         held = logits_of(predict_items(served, run.validation), run.taxonomy.keys)
         served.lexical = fit_lexical(run, windower, held)
@@ -157,7 +162,7 @@ def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:
 def identity(run: Run) -> str:
     """Ties a checkpoint to configuration, data and starting model, not to names and what is settled afterwards."""
     left_out: Any = dict.fromkeys(("name", "version", "start", "replay", "features", "runs", "lexical"), True)
-    settings = run.config.model_dump_json(exclude=left_out | {"split": {"folds"}, "lora": {"share"}})
+    settings = run.config.model_dump_json(exclude=left_out | {"split": {"folds"}, "lora": {"share", "blend"}})
     start = run.start.digest if run.start else ""
     labels = "" if (mask := label_mask(run.train, run.taxonomy.keys)).all() else mask.tobytes().hex()
     text = settings + digest(run.train) + json.dumps(run.taxonomy.keys) + start + labels

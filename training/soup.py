@@ -6,6 +6,7 @@ with other augmentation; the mean of their weights is served where it validates 
 
 Drawing back: Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022), who interpolate between the
 weights before and after training; for LoRA that is its product, scaled.
+Blending does the same with the weights of a model that training started from.
 """
 
 from __future__ import annotations
@@ -43,6 +44,13 @@ def draw_back(parameters: Mapping[str, nn.Parameter], share: float) -> None:
     for name, parameter in parameters.items():
         if ".lora_B." in name:
             parameter.mul_(share)
+
+
+@torch.no_grad()
+def blend(parameters: Mapping[str, nn.Parameter], before: Weights, share: float) -> None:
+    """Go ``share`` of the way from the weights ``before`` training to those of the network now."""
+    for name, parameter in parameters.items():
+        parameter.copy_(torch.lerp(before[name], parameter, share))
 
 
 def serve_best(
