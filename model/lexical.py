@@ -4,6 +4,8 @@ The encoder was taught about a hundred languages. In one it was not taught, a fe
 their words than by what it makes of them, so a model of one language may add both up. A piece's part in a theme's logit
 is exact, as the network's is (see ``model.pooling``), so evidence is found in the same way.
 
+``ThemeNetwork.from_pretrained`` gives the network's logits alone.
+
 Pieces are weighed by sublinear TF-IDF of unit length (Salton & Buckley 1988).
 """
 

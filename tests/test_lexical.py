@@ -76,6 +76,7 @@ def test_token_parts_add_up_to_the_regression(tiny_encoder: Path, tmp_path: Path
 def test_a_model_of_one_language_has_it_and_answers_by_it(trained: Artifact, tmp_path: Path) -> None:
     folder = trained.folder
     assert json.loads((folder / LAYOUT.manifest).read_text())["format"] == 2
+    assert f"{len(load_file(folder / LAYOUT.lexical)['pieces'])} word pieces" in trained.card()
     classifier = ThemeClassifier.load(folder)
     assert classifier.lexical is not None
     with_words = classifier.predict([LONG])[0]

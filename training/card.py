@@ -41,6 +41,10 @@ def _lineage(config: TrainConfig, record: dict[str, Any]) -> list[str]:
     """What a retrained model owes to another one and to the corpus."""
     start, replay = record.get("start"), record.get("replay")
     lines = [f"Training started from {start['name']} {start['version']} (`{start['digest'][:12]}`)."] if start else []
+    if part := record.get("linear_part"):
+        lines.append(
+            f"Beside the network counts a linear part over {part['pieces']} word pieces: it is for one language."
+        )
     if replay:
         lines.append(
             f"{replay['train']['items']} articles of the bundled corpus' training part were replayed beside them, "

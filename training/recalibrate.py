@@ -45,7 +45,7 @@ def recalibrate(run: Run, folder: Path) -> Artifact:
     _refuse(run, folder, record)
     run = _judged(run)
     decisions, metrics = calibrate(run, lambda items: logits_of(predict_items(classifier, items), keys))
-    kept = {key: record[key] for key in ("parity", "versions") if key in record}
+    kept = {key: record[key] for key in ("parity", "versions", "linear_part") if key in record}
     return _rewrite(run, folder, decisions.to_dict(), training_record(run, record["history"], metrics) | kept)
 
 

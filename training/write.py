@@ -54,6 +54,7 @@ def write_artifact(
         save_head(network, folder / LAYOUT.head)
         if lexical is not None:
             lexical.save(folder)
+            record["linear_part"] = {"pieces": len(lexical.pieces)}
         run.taxonomy.save(folder / LAYOUT.taxonomy)
         write_json(folder / LAYOUT.decisions, decisions.to_dict())
         write_json(folder / LAYOUT.training, record)
