@@ -126,6 +126,27 @@ def test_weights_may_stay_near_the_starting_models(
         train(prepare(five, [write_jsonl(tmp_path / "grooming.jsonl", grooming_rows(48, 24))]), tmp_path / "five")
 
 
+def test_validation_settles_how_far_weights_go(
+    tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path
+) -> None:
+    optimizer = {"learning_rate": 1e-2, "head_learning_rate": 4e-2, "epochs": 1, "batch": 32}
+    given = {"method": "lora", "start": str(tiny_artifact.folder), "replay": 0.0, "optimizer": optimizer}
+
+    def weights(blend: float | str) -> tuple[Artifact, dict[str, torch.Tensor]]:
+        run = prepare(settings(tmp_path, tiny_encoder, lora={"blend": blend}, **given), [corpus])
+        artifact = train(run, tmp_path / str(blend))
+        return artifact, load_file(artifact.folder / "head.safetensors")
+
+    settled, served = weights("auto")
+    losses = settled.training["history"][-1]
+    assert set(losses) == {"blend 0", "blend 0.25", "blend 0.5", "blend 0.75", "blend 1"}
+    assert list(losses.values()) == sorted(losses.values())
+    share = float(next(iter(losses)).removeprefix("blend "))
+    expected = load_file(tiny_artifact.folder / "head.safetensors") if not share else weights(share)[1]
+    for key, value in served.items():
+        assert torch.allclose(value, expected[key], atol=1e-6)
+
+
 def test_a_fifth_theme_from_few_articles_leaves_the_others_as_they_were(
     tiny_encoder: Path, tiny_artifact: Artifact, corpus: Path, tmp_path: Path, cache: Path
 ) -> None:

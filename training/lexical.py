@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from model.cache import progress
 from model.lexical import Lexical, piece_counts
 from model.windows import Encoded, Windower
-from training.calibrate import fit_decisions
 from training.data import Item
 from training.labels import label_mask
+from training.measure import calibrated_log_loss
 from training.prepare import Run
 from training.table import truth_table
 
@@ -43,8 +43,7 @@ def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> Le
     fitted = _fit(run.train, [windower.encode(i.article, i.lang) for i in run.train], keys, windower.lead)
     held = [windower.encode(i.article, i.lang) for i in run.validation]
     own = np.stack([fitted.contributions(e, windower.lead).sum(axis=0) + fitted.bias for e in held]).astype(float)
-    truth, mask = truth_table(run.validation, keys), label_mask(run.validation, keys)
-    losses = {share: _log_loss(logits + share * own, truth, mask, keys) for share in _SHARES}
+    losses = {share: calibrated_log_loss(run.validation, logits + share * own, keys) for share in _SHARES}
     best = min(losses, key=lambda share: losses[share])
     progress(f"validation log loss {losses[0.0]:.4f} without it, {losses[best]:.4f} with {best:g} times its logits")
     return fitted.scaled(best) if best else None
@@ -71,17 +70,3 @@ def _fit(items: Sequence[Item], encoded: Sequence[Encoded], keys: Sequence[str],
         model = LogisticRegression(C=_C, class_weight="balanced", solver="liblinear").fit(table[labelled], answers)
         weights[:, k], bias[k] = model.coef_[0], model.intercept_[0]
     return Lexical(pieces, weigh.idf_.astype(np.float32), weights, bias)
-
-
-def _log_loss(
-    logits: NDArray[np.float64], truth: NDArray[np.bool_], mask: NDArray[np.bool_], keys: tuple[str, ...]
-) -> float:
-    """Mean over themes of the log loss, calibrated on the same articles: only shares are compared by it."""
-    from sklearn.metrics import log_loss
-
-    losses = []
-    for k, rule in enumerate(fit_decisions(logits, truth, keys, mask).themes.values()):
-        x, y = logits[mask[:, k], k], truth[mask[:, k], k]
-        if y.any() and not y.all():
-            losses.append(float(log_loss(y, [rule.probability(float(z)) for z in x])))
-    return float(np.mean(losses)) if losses else 0.0

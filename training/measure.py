@@ -34,6 +34,18 @@ def f1_at_half(items: Sequence[Item], logits: NDArray[np.float64], keys: Sequenc
     return macro_f1(truth, said, [item.story for item in items], occurring).value
 
 
+def calibrated_log_loss(items: Sequence[Item], logits: NDArray[np.float64], keys: tuple[str, ...]) -> float:
+    """Mean over themes of the log loss once calibrated on the same articles: good for comparing logits by it only."""
+    from sklearn.metrics import log_loss
+
+    truth, mask, losses = truth_table(items, keys), label_mask(items, keys), []
+    for k, rule in enumerate(fit_decisions(logits, truth, keys, mask).themes.values()):
+        x, y = logits[mask[:, k], k], truth[mask[:, k], k]
+        if y.any() and not y.all():
+            losses.append(float(log_loss(y, [rule.probability(float(z)) for z in x])))
+    return float(np.mean(losses)) if losses else 0.0
+
+
 def calibrate(run: Run, answers: Callable[[list[Item]], NDArray[np.float64]]) -> tuple[Decisions, dict[str, Any]]:
     """Decisions fitted on the run's validation part, and the figures of every held-out part by them.
 

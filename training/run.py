@@ -26,11 +26,11 @@ from training.head_run import train_head
 from training.labels import label_mask
 from training.lexical import fit_lexical, wanted
 from training.masked import MaskedTrainer
-from training.measure import calibrate, f1_at_half, logits_of
+from training.measure import calibrate, calibrated_log_loss, f1_at_half, logits_of
 from training.prepare import Run, prepare
 from training.processes import Processes
 from training.reliable import with_reliable_negatives
-from training.soup import Weights, blend, copied, draw_back, serve_best
+from training.soup import Weights, blend, copied, draw_back, serve_best, settle_blend
 from training.table import predict_items
 from training.tracking import Log, log_metrics, open_log
 from training.trainer import Trainer, precision
@@ -86,7 +86,7 @@ def train_adapter(
 ) -> Artifact:
     """Train head and LoRA adapter; an interrupted run goes on from its checkpoint."""
     config, keys = run.config, run.taxonomy.keys
-    if run.fresh and run.start and config.lora.blend < 1:
+    if run.fresh and run.start and config.lora.blend != 1:
         raise ConfigError("new themes have no weights to blend with", where="lora.blend", remedy="leave it at 1")
     trained_in = precision(config.precision, "cuda" if torch.cuda.is_available() else "cpu")
     kind = Trainer if label_mask(run.train, keys).all() else MaskedTrainer
@@ -114,6 +114,8 @@ def train_adapter(
         history.append(serve_best(trainer.parameters, weights, lambda: validate()["macro_f1"]))
     if run.start is None:
         draw_back(trainer.parameters, config.lora.share)
+    elif isinstance(config.lora.blend, str):
+        history.append(settle_blend(trainer.parameters, before, partial(_loss, run, served)))
     else:
         blend(trainer.parameters, before, config.lora.blend)
     if wanted(run):
@@ -149,6 +151,11 @@ def _validate(run: Run, served: ThemeClassifier) -> dict[str, float]:
     keys = run.taxonomy.keys
     results = served.predict([i.article for i in run.validation], explain=False)
     return {"macro_f1": f1_at_half(run.validation, logits_of(results, keys), keys)}
+
+
+def _loss(run: Run, served: ThemeClassifier) -> float:
+    keys = run.taxonomy.keys
+    return calibrated_log_loss(run.validation, logits_of(predict_items(served, run.validation), keys), keys)
 
 
 def feature_store(run: Run, network: ThemeNetwork) -> FeatureStore:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from model.cache import progress
 
 Weights = Mapping[str, Tensor]
+BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the weights before training to those after it
 
 
 def copied(parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
@@ -51,6 +52,30 @@ def blend(parameters: Mapping[str, nn.Parameter], before: Weights, share: float)
     """Go ``share`` of the way from the weights ``before`` training to those of the network now."""
     for name, parameter in parameters.items():
         parameter.copy_(torch.lerp(before[name], parameter, share))
+
+
+def settle_blend(
+    parameters: Mapping[str, nn.Parameter], before: Weights, loss: Callable[[], float]
+) -> dict[str, float]:
+    """Put the mixture of the weights ``before`` training and now into the network that ``loss`` is lowest of.
+
+    Args:
+        loss: on validation articles, of the network as it is now.
+
+    Returns:
+        The loss of each mixture, the one served first.
+    """
+    after, losses = copied(parameters), dict[float, float]()
+    for share in BLENDS:
+        put(parameters, after)
+        blend(parameters, before, share)
+        losses[share] = loss()
+    ranked = sorted(BLENDS, key=lambda share: losses[share])
+    put(parameters, after)
+    blend(parameters, before, ranked[0])
+    told = ", ".join(f"{losses[share]:.4f} at {share:g}" for share in BLENDS)
+    progress(f"validation log loss on the way from the starting model: {told}; {ranked[0]:g} is served")
+    return {f"blend {share:g}": losses[share] for share in ranked}
 
 
 def serve_best(
