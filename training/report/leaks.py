@@ -22,8 +22,8 @@ def find_leaks(artifact: Artifact, items: Sequence[Item], trained_on: Sequence[P
         trained_on: the files the model was trained on, where that is not the bundled corpus.
 
     Returns:
-        ``checked``, whether all of them are at hand; ``items``, how many; ``ids``; and ``examples``, the first of
-        them with reasons.
+        ``checked``, whether all of them are at hand; ``missing``, what is not, in words; ``items``, how many; ``ids``;
+        and ``examples``, the first of them with reasons.
 
     Raises:
         DataError: ``trained_on`` is not what the model was trained on.
@@ -31,7 +31,13 @@ def find_leaks(artifact: Artifact, items: Sequence[Item], trained_on: Sequence[P
     made = made_with(artifact, trained_on)
     found = overlaps(items, made.items) if made.items else {}
     examples = dict(sorted(found.items())[:_SHOWN])
-    return {"checked": made.complete, "items": len(found), "ids": sorted(found), "examples": examples}
+    return {
+        "checked": made.complete,
+        "missing": made.missing,
+        "items": len(found),
+        "ids": sorted(found),
+        "examples": examples,
+    }
 
 
 def without(items: Sequence[Item], leaks: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -18,10 +18,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     out += [*headline, *_three_ways(report), *_themes(report), *_languages(report), _calibration(report)]
     out += [*_baselines(report), *_noise(report), *_drift(report)]
     if not leaks["checked"]:
-        out.append(
-            "Whether training articles are among these could not be checked: what the model was trained on is not "
-            "at hand (give it with --trained-on)."
-        )
+        out.append(f"Whether training articles are among these could not be checked in full: {leaks['missing']}.")
     return out
 
 
