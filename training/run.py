@@ -30,7 +30,7 @@ from training.measure import calibrate, calibrated_log_loss, f1_at_half, logits_
 from training.prepare import Run, prepare
 from training.processes import Processes
 from training.reliable import with_reliable_negatives
-from training.soup import Weights, blend, copied, draw_back, serve_best, settle_blend
+from training.soup import Weights, blended, copied, draw_back, put, serve_best, settle_blend
 from training.table import predict_items
 from training.tracking import Log, log_metrics, open_log
 from training.trainer import Trainer, precision
@@ -117,7 +117,7 @@ def train_adapter(
     elif isinstance(config.lora.blend, str):
         history.append(settle_blend(trainer.parameters, before, partial(_loss, run, served)))
     else:
-        blend(trainer.parameters, before, config.lora.blend)
+        put(trainer.parameters, blended(before, copied(trainer.parameters), config.lora.blend))
     if wanted(run):
         held = logits_of(predict_items(served, run.validation), run.taxonomy.keys)
         served.lexical = fit_lexical(run, windower, held)

@@ -45,7 +45,7 @@ def made_with(artifact: Artifact, data: Sequence[Path] = ()) -> Made:
     own, record = recorded_parts(artifact, data), artifact.training
     cut: Parts | None = None
     items = [*own.train, *own.validation] if own else []
-    missing = [] if own else ["the articles it was trained on are not at hand (give them with their files)"]
+    missing = [] if own else ["the articles it was trained on are not at hand (give them with --trained-on)"]
     if replay := record.get("replay"):
         with contextlib.suppress(DataError):  # no corpus at hand
             cut = cut_files((CORPUS,), Artifact.load().taxonomy.keys, json.dumps(replay["split"]), int(replay["seed"]))

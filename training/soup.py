@@ -47,11 +47,9 @@ def draw_back(parameters: Mapping[str, nn.Parameter], share: float) -> None:
             parameter.mul_(share)
 
 
-@torch.no_grad()
-def blend(parameters: Mapping[str, nn.Parameter], before: Weights, share: float) -> None:
-    """Go ``share`` of the way from the weights ``before`` training to those of the network now."""
-    for name, parameter in parameters.items():
-        parameter.copy_(torch.lerp(before[name], parameter, share))
+def blended(before: Weights, after: Weights, share: float) -> dict[str, Tensor]:
+    """The weights ``share`` of the way from those ``before`` training to those ``after`` it."""
+    return {name: torch.lerp(before[name], weight, share) for name, weight in after.items()}
 
 
 def settle_blend(
@@ -67,12 +65,10 @@ def settle_blend(
     """
     after, losses = copied(parameters), dict[float, float]()
     for share in BLENDS:
-        put(parameters, after)
-        blend(parameters, before, share)
+        put(parameters, blended(before, after, share))
         losses[share] = loss()
     ranked = sorted(BLENDS, key=lambda share: losses[share])
-    put(parameters, after)
-    blend(parameters, before, ranked[0])
+    put(parameters, blended(before, after, ranked[0]))
     told = ", ".join(f"{losses[share]:.4f} at {share:g}" for share in BLENDS)
     progress(f"validation log loss on the way from the starting model: {told}; {ranked[0]:g} is served")
     return {f"blend {share:g}": losses[share] for share in ranked}
