@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from model.errors import ConfigError, DataError
 from model.layout import LAYOUT
 from tests.conftest import tiny_rows, tiny_settings, write_jsonl
 from training.average import Average
+from training.build import augmenter
 from training.config import load_config
 from training.labels import judge
 from training.noise import Augmenter, Noise
@@ -207,6 +209,25 @@ def test_augmentation_is_seeded_and_keeps_themed_leads(tiny_config: Path) -> Non
         changed += a != item.article
         assert first(item.article, "en", True, epoch=1).text.strip()
     assert changed
+
+
+def test_other_articles_may_stand_around_one(tiny_config: Path) -> None:
+    run = prepare(load_config(tiny_config))
+    augment = augmenter(run)
+    plain = [(item.lang, item.article) for item in run.train if not item.themes]
+    noise = Noise.load([], "train", plain)
+    one = next(item for item in run.train if item.themes)
+    changed = [noise.others(one.article, one.lang, random.Random(seed)) for seed in range(20)]
+    assert all(one.text in each.text and each.title == one.title and len(each.text) > len(one.text) for each in changed)
+    own = {article.full_text for lang, article in plain if lang == one.lang}
+    assert all(any(text in each.text for text in own) for each in changed)
+    assert noise.others(one.article, "xx", random.Random(0)).text == one.text, "no plain article of its language"
+    item = next(item for item in run.train if not item.themes)
+    assert noise.others(item.article, item.lang, random.Random(1)).text.count(item.text) == 1, "never twice the same"
+    themes = {item.text: item.themes for item in run.train}
+    assert not any(themes[a.text] for articles in augment._noise.plain.values() for a in articles)
+    unsure = replace(run, parts=replace(run.parts, train=[judge(item, ()) for item in run.parts.train]))
+    assert not augmenter(unsure)._noise.plain, "what nobody judged is no plain article"
 
 
 def test_class_weights_come_from_the_data(tiny_config: Path) -> None:

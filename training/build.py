@@ -18,6 +18,7 @@ from model.errors import ConfigError
 from model.layout import LAYOUT
 from model.network import ThemeConfig, ThemeNetwork
 from model.windows import Windower
+from training.labels import label_mask
 from training.noise import Augmenter, Noise
 from training.prepare import Run
 
@@ -89,9 +90,11 @@ def check_window(size: int, encoder: Any) -> None:
 
 
 def augmenter(run: Run, seed: int | None = None) -> Augmenter:
-    """Augmentation with headlines of the training part; ``seed`` if not the configuration's."""
+    """Augmentation with headlines and plain articles of the training part; ``seed`` if not the configuration's."""
     headlines = [(i.lang, i.title) for i in run.train]
-    noise = Noise.load(headlines, "train")
+    judged = label_mask(run.train, run.taxonomy.keys).all(axis=1)
+    plain = [(i.lang, i.article) for i, known in zip(run.train, judged, strict=True) if known and not i.themes]
+    noise = Noise.load(headlines, "train", plain)
     return Augmenter(run.config.augment, noise, run.config.seed if seed is None else seed)
 
 

@@ -71,6 +71,7 @@ class Augment(_Strict):
 
     page: float = 0.25
     headlines: float = 0.25
+    others: float = 0.0  # whole articles without any theme around it
     crop: float = 0.3
     diacritics: float = 0.15
     capitals: float = 0.04  # whole texts in capitals are read in small letters anyway; titles and mixed ones are not

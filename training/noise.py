@@ -10,13 +10,13 @@ import random
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from model.text import Article, sentence_spans
+from model.text import TITLE_BREAK, Article, sentence_spans
 from training.config import Augment
 
 SNIPPETS = Path(__file__).parent / "noise_snippets.yaml"
@@ -27,20 +27,24 @@ _BARE_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARABIC")  # others lose letters,
 
 @dataclass(frozen=True)
 class Noise:
-    """What is strewn around articles: page snippets by language, and headlines of other articles."""
+    """What is strewn around articles: page snippets by language, headlines of other articles, whole plain ones."""
 
     snippets: dict[str, list[str]]
     headlines: dict[str, list[str]]
+    plain: dict[str, list[Article]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, headlines: Sequence[tuple[str, str]], half: str) -> Noise:
-        """Snippets of one half (``train`` or ``test``) and ``(language, headline)`` pairs."""
+    def load(cls, headlines: Sequence[tuple[str, str]], half: str, plain: Sequence[tuple[str, Article]] = ()) -> Noise:
+        """Snippets of one half (``train`` or ``test``), and by language headlines and articles without any theme."""
         data: dict[str, dict[str, list[str]]] = yaml.safe_load(SNIPPETS.read_text("utf-8"))
         by_language: dict[str, list[str]] = {}
         for language, headline in headlines:
             if headline.strip():
                 by_language.setdefault(language, []).append(headline.strip())
-        return cls(data[half], by_language)
+        articles: dict[str, list[Article]] = {}
+        for language, article in plain:
+            articles.setdefault(language, []).append(article)
+        return cls(data[half], by_language, articles)
 
     def page(self, article: Article, language: str, rng: random.Random) -> Article:
         """Cookie, share, sign-up and comment lines before or after the text."""
@@ -61,6 +65,16 @@ class Noise:
         paragraphs = article.text.split("\n\n")
         at = rng.choice([len(paragraphs), rng.randint(1, len(paragraphs))])
         return replace(article, text="\n\n".join([*paragraphs[:at], block, *paragraphs[at:]]))
+
+    def others(self, article: Article, language: str, rng: random.Random) -> Article:
+        """One to three whole articles without any theme before or after the text, as in round-ups and live blogs.
+
+        Written corpora are short; so length says nothing of themes, and nor does the place in a long page.
+        """
+        pool = [other for other in self.plain.get(language, ()) if other.id != article.id]
+        pieces = [other.full_text for other in rng.sample(pool, min(len(pool), rng.randint(1, 3)))]
+        at = rng.randint(0, len(pieces))
+        return replace(article, text=TITLE_BREAK.join([*pieces[:at], article.text, *pieces[at:]]))
 
 
 def strip_diacritics(article: Article) -> Article:
@@ -143,6 +157,7 @@ class Augmenter:
         steps: list[tuple[float, Callable[[Article], Article]]] = [
             (chance.crop if croppable else 0.0, lambda a: crop(a, language, rng, themed)),
             (chance.untitled, lambda a: replace(a, title="") if a.text.strip() else a),
+            (chance.others, lambda a: self._noise.others(a, language, rng)),
             (chance.headlines, lambda a: self._noise.sidebar(a, language, rng)),
             (chance.page, lambda a: self._noise.page(a, language, rng)),
             (chance.quotes, lambda a: broken_quotes(a, rng)),
