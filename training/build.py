@@ -92,8 +92,8 @@ def check_window(size: int, encoder: Any) -> None:
 def augmenter(run: Run, seed: int | None = None) -> Augmenter:
     """Augmentation with headlines and plain articles of the training part; ``seed`` if not the configuration's."""
     headlines = [(i.lang, i.title) for i in run.train]
-    judged = label_mask(run.train, run.taxonomy.keys).all(axis=1)
-    plain = [(i.lang, i.article) for i, known in zip(run.train, judged, strict=True) if known and not i.themes]
+    judged = label_mask(run.train, run.taxonomy.keys)
+    plain = [(i.lang, i.article) for i, row in zip(run.train, judged, strict=True) if row.all() and not i.themes]
     noise = Noise.load(headlines, "train", plain)
     return Augmenter(run.config.augment, noise, run.config.seed if seed is None else seed)
 
