@@ -35,7 +35,7 @@ BANNED = {
     "invitation link": re.compile(r"\b(t\.me|discord\.gg|chat\.whatsapp\.com)/\w+"),
 }
 _AGE = r"\b(?:[1-9]|1[0-7])"
-# One child's exact age, where the words show it: the guide allows a range. Other languages are read (see the data card).
+# One child's exact age, in languages where the words show it (the others are read): the guide allows a range.
 CHILD_AGE = re.compile(
     rf"{_AGE}-(year-old|jährig|jarig|летн|річн|летия|åring)|\b(ten|eleven|twelve|(thir|four|fif|six|seven)teen)-year-old"
     r"|\b(zwölf|(drei|vier|fünf|sech|sieb)zehn)jährig|\b(twaalf|(der|veer|vijf|zes|zeven)tien)jarig"
