@@ -119,7 +119,7 @@ def seal(folder: Path, facts: dict[str, Any]) -> Artifact:
     """Write the manifest (``facts`` plus checksums) over a finished folder and load it back."""
     manifest = {
         "kind": "themewatch",
-        "format": 2 if (folder / LAYOUT.lexical).is_file() else 1,
+        "format": FORMAT if (folder / LAYOUT.lexical).is_file() else 1,
         "written_by": f"themewatch {metadata.version('themewatch')}",
         **facts,
         "files": {p.relative_to(folder).as_posix(): sha256(p) for p in artifact_files(folder)},

@@ -82,7 +82,8 @@ class ThemeClassifier:
         parts = contributions(np, self.artifact.pooling, entries, item.weights, item.spans)
         bias = self._bias
         if self.lexical is not None:
-            parts, bias = parts + self.lexical.contributions(item, lead), bias + self.lexical.bias
+            own, rest = self.lexical.contributions(item, lead)
+            parts, bias = parts + own, bias + rest
         logits = parts.sum(axis=0) + bias
         probabilities: dict[str, float] = {}
         decisions: dict[str, Decision] = {}

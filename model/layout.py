@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FORMAT = 2  # the newest this version reads; a folder has the lowest that fits (2: with a linear part, ``lexical``)
+FORMAT = 3  # the newest this version reads; a folder has the lowest that fits (3: with ``lexical``; 2: its first form)
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Layout:
     config: str = "config.json"
     adapter: str = "adapter"
     head: str = "head.safetensors"
-    lexical: str = "lexical.safetensors"  # only in models of one language (see model.lexical)
+    lexical: str = "lexical.safetensors"  # where words count beside the network (see model.lexical)
     taxonomy: str = "taxonomy.yaml"
     decisions: str = "decisions.json"
     training: str = "training.json"

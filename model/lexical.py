@@ -1,8 +1,11 @@
-"""A linear part over word pieces beside the network: what single words say, in a language the encoder hardly knows.
+"""A linear part over word pieces beside the network: what single words say.
 
-The encoder was taught about a hundred languages. In one it was not taught, a few hundred labelled articles say more by
-their words than by what it makes of them, so a model of one language may add both up. A piece's part in a theme's logit
-is exact, as the network's is (see ``model.pooling``), so evidence is found in the same way.
+Words and sentences err in different places: a network sees a theme in news that only sounds like it, words know what
+is said of nothing else. Both logits are added up. A piece's part in a theme's logit is exact, as the network's is (see
+``model.pooling``), so evidence is found in the same way.
+
+Of words never seen in training it knows nothing. So its logits count by the share of an article that it knows (nearly
+all in a language it was fitted on, about half or nothing in others), and the network decides where it does not.
 
 ``ThemeNetwork.from_pretrained`` gives the network's logits alone.
 
@@ -11,7 +14,7 @@ Pieces are weighed by sublinear TF-IDF of unit length (Salton & Buckley 1988).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +44,22 @@ def piece_counts(encoded: Encoded, lead: int) -> tuple[NDArray[np.int64], NDArra
 
 @dataclass(frozen=True)
 class Lexical:
-    """Weights of the pieces seen in training; others say nothing.
+    """Weights of the pieces seen in training; others say nothing, and take from what the part counts.
 
     Attributes:
         pieces: int64 ``[pieces]``, token ids, sorted.
         rarity: float32 ``[pieces]``, inverse document frequency in training.
         weights: float32 ``[pieces, themes]``, of a unit vector of pieces; in logits.
         bias: float32 ``[themes]``, in logits.
+        unseen: inverse document frequency of a piece not seen in training; 0 in files of format 2, where such pieces
+            do not count at all.
     """
 
     pieces: NDArray[np.int64]
     rarity: NDArray[np.float32]
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
+    unseen: float = 0.0
 
     @classmethod
     def load(cls, folder: Path) -> Lexical | None:
@@ -69,8 +75,9 @@ class Lexical:
 
         try:
             saved = load_file(file)
-            return cls(saved["pieces"], *(saved[name].astype(np.float32) for name in ("rarity", "weights", "bias")))
-        except (KeyError, ValueError) as error:
+            rarity, weights, bias = (saved[name].astype(np.float32) for name in ("rarity", "weights", "bias"))
+            return cls(saved["pieces"], rarity, weights, bias, float(saved.get("unseen", np.zeros(1))[0]))
+        except (KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"its file {LAYOUT.lexical} cannot be read ({error})", where=folder) from error
 
     def save(self, folder: Path) -> None:
@@ -83,19 +90,38 @@ class Lexical:
             "rarity": self.rarity,
             "weights": weights,
             "bias": self.bias,
+            "unseen": np.asarray([self.unseen], dtype=np.float32),
         }
         save_file(tensors, folder / LAYOUT.lexical)
 
     def scaled(self, by: float) -> Lexical:
         """The same with logits ``by`` times as large."""
-        return Lexical(self.pieces, self.rarity, self.weights * np.float32(by), self.bias * np.float32(by))
+        return replace(self, weights=self.weights * np.float32(by), bias=self.bias * np.float32(by))
 
-    def contributions(self, encoded: Encoded, lead: int) -> NDArray[np.float32]:
-        """float32 ``[entries, themes]``: its sum over entries, plus ``bias``, is this part's logit."""
+    def widened(self, themes: int) -> Lexical:
+        """The same for ``themes`` themes, of which the last, new ones are left to the network."""
+        more = themes - len(self.bias)
+        return replace(self, weights=np.pad(self.weights, ((0, 0), (0, more))), bias=np.pad(self.bias, (0, more)))
+
+    def contributions(self, encoded: Encoded, lead: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Its share in an article's logits: by entry, and what no entry accounts for.
+
+        Returns:
+            float32 ``[entries, themes]`` and float32 ``[themes]``: the former's sum over entries, plus the latter, is
+            this part's logit.
+        """
         found, places, times = piece_counts(encoded, lead)
         at = np.minimum(np.searchsorted(self.pieces, found), len(self.pieces) - 1)
         known = self.pieces[at] == found
-        values = np.where(known, (1.0 + np.log(np.maximum(times, 1.0))) * self.rarity[at], 0.0)
-        length = float(np.sqrt(values @ values)) or 1.0
-        share = values / (length * times)  # of one occurrence
-        return np.asarray((share[:, None] * self.weights[at])[places] * encoded.weights[:, None], dtype=np.float32)
+        values = (1.0 + np.log(np.maximum(times, 1.0))) * np.where(known, self.rarity[at], self.unseen)
+        whole = float(values @ values) or 1.0
+        values = np.where(known, values, 0.0)
+        share = float(values @ values) / whole
+        each = share * values / (np.sqrt(whole) * times)  # of one occurrence
+        parts = (each[:, None] * self.weights[at])[places] * encoded.weights[:, None]
+        return np.asarray(parts, dtype=np.float32), np.asarray(share * self.bias, dtype=np.float32)
+
+    def logits(self, encoded: Encoded, lead: int) -> NDArray[np.float32]:
+        """float32 ``[themes]``: what it adds to an article's logits."""
+        parts, rest = self.contributions(encoded, lead)
+        return np.asarray(parts.sum(axis=0) + rest, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The linear part over word pieces: exact in every token, only where one language is trained, sealed with the model."""
+"""The linear part over word pieces: exact in every token, silent on words never seen, kept by retraining."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from safetensors.numpy import load_file, save_file
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.errors import ArtifactError
-from model.layout import LAYOUT
+from model.layout import FORMAT, LAYOUT
 from model.lexical import Lexical, piece_counts
 from model.result import Result
 from model.text import Article
 from model.windows import Windower
-from tests.conftest import tiny_rows, tiny_settings, write_jsonl
+from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
 from training.config import load_config
 from training.lexical import _fit, wanted
 from training.run import Run, prepare, train
@@ -66,30 +66,49 @@ def test_token_parts_add_up_to_the_regression(tiny_encoder: Path, tmp_path: Path
     found, _, times = piece_counts(encoded, windower.lead)
     assert len(pieces(LONG)) == times.sum()
     assert set(pieces(LONG)) == set(found.tolist())
-    ours = fitted.contributions(encoded, windower.lead).sum(axis=0) + fitted.bias
+    assert set(found.tolist()) <= set(fitted.pieces.tolist())  # all known, so the part counts in full
+    ours = fitted.logits(encoded, windower.lead)
     for k, key in enumerate(keys):
         model = LogisticRegression(C=10.0, class_weight="balanced", solver="liblinear")
         model.fit(table, [key in i.themes for i in items])
         assert ours[k] == pytest.approx(model.decision_function(weigh.transform([LONG]))[0], abs=0.02)
 
 
-def test_a_model_of_one_language_has_it_and_answers_by_it(trained: Artifact, tmp_path: Path) -> None:
+def test_a_model_has_it_and_answers_by_it(trained: Artifact, tmp_path: Path) -> None:
     folder = trained.folder
-    assert json.loads((folder / LAYOUT.manifest).read_text())["format"] == 2
+    assert json.loads((folder / LAYOUT.manifest).read_text())["format"] == FORMAT
     assert f"{len(load_file(folder / LAYOUT.lexical)['pieces'])} word pieces" in trained.card()
     classifier = ThemeClassifier.load(folder)
     assert classifier.lexical is not None
     with_words = classifier.predict([LONG])[0]
     encoded = classifier.windower.encode(LONG)
-    own = classifier.lexical.contributions(encoded, classifier.windower.lead).sum(axis=0) + classifier.lexical.bias
+    own = classifier.lexical.logits(encoded, classifier.windower.lead)
     classifier.lexical = None
     without = classifier.predict([LONG])[0]
     assert np.allclose(np.subtract(_logits(with_words), _logits(without)), own, atol=1e-4)
     assert with_words.evidence  # its sentences are found as ever
-    nothing = Article("ъъъ ыыы")  # pieces never seen: the linear part says only its bias
+    nothing = Article("ъъъ ыыы")  # pieces never seen: the linear part says nothing
     unknown = ThemeClassifier.load(folder).predict([nothing])[0]
     silent = classifier.predict([nothing])[0]
-    assert np.allclose(np.subtract(_logits(unknown), _logits(silent)), Lexical.load(folder).bias, atol=1e-4)  # type: ignore[union-attr]
+    assert np.allclose(_logits(unknown), _logits(silent), atol=1e-4)
+
+
+def test_it_counts_by_the_share_it_knows(trained: Artifact) -> None:
+    lexical, windower = Lexical.load(trained.folder), ThemeClassifier.load(trained.folder).windower
+    assert lexical is not None
+    lead = windower.lead
+    alone, mixed = (windower.encode(Article(text)) for text in (LONG.text, f"{LONG.text} ъъъ ыыы щщщ эээ"))
+    for encoded, whole in ((alone, True), (mixed, False)):
+        found, _, times = piece_counts(encoded, lead)
+        known = np.isin(found, lexical.pieces)
+        rarity = np.where(known, lexical.rarity[np.searchsorted(lexical.pieces, found) * known], lexical.unseen)
+        squares = ((1 + np.log(times)) * rarity) ** 2
+        share = squares[known].sum() / squares.sum()
+        assert bool(share == 1) is whole
+        as_before = replace(lexical, unseen=0.0).contributions(encoded, lead)  # format 2: over known pieces alone
+        parts, rest = lexical.contributions(encoded, lead)
+        assert np.allclose(rest, share * lexical.bias, atol=1e-5)
+        assert np.allclose(parts, share**1.5 * as_before[0], atol=1e-5)
 
 
 def test_calibration_is_of_what_is_served(trained: Artifact, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -102,15 +121,32 @@ def test_calibration_is_of_what_is_served(trained: Artifact, tiny_encoder: Path,
     assert metrics["validation"]["macro_f1"]["value"] == pytest.approx(recorded["macro_f1"]["value"], abs=0.02)
 
 
-def test_only_where_one_known_language_is_trained(tiny_encoder: Path, tmp_path: Path, tiny_artifact: Artifact) -> None:
-    assert wanted(_run(tmp_path, tiny_encoder, ("en",)))
-    assert not wanted(_run(tmp_path, tiny_encoder, ("en", "fr")))
-    assert not wanted(_run(tmp_path, tiny_encoder, ("",)))
-    assert not wanted(_run(tmp_path, tiny_encoder, ("en",), split={"validation": 0.05, "test": 0.2}))  # too few
+def test_only_where_validation_can_weigh_it(tiny_encoder: Path, tmp_path: Path) -> None:
+    few = {"validation": 0.05, "test": 0.2}
+    assert wanted(_run(tmp_path, tiny_encoder, ("en", "fr")))
+    assert not wanted(_run(tmp_path, tiny_encoder, ("en",), split=few))
     assert not wanted(_run(tmp_path, tiny_encoder, ("en",), lexical=False))
-    assert wanted(_run(tmp_path, tiny_encoder, ("en", "fr"), lexical=True))
-    assert json.loads((tiny_artifact.folder / LAYOUT.manifest).read_text())["format"] == 1
-    assert not (tiny_artifact.folder / LAYOUT.lexical).exists()
+    assert wanted(_run(tmp_path, tiny_encoder, ("en",), split=few, lexical=True))
+
+
+@pytest.mark.parametrize("method", ["head", "lora"])
+def test_retraining_on_own_articles_keeps_it(
+    method: str, trained: Artifact, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    themes = yaml.safe_load((ROOT / "configs" / "themes.yaml").read_text("utf-8"))
+    themes["themes"].append({**themes["themes"][0], "key": "fifth", "names": {"en": "Fifth"}})
+    (tmp_path / "themes.yaml").write_text(yaml.safe_dump(themes), "utf-8")
+    rows = [row | {"themes": ["fifth"] if i % 3 == 0 else []} for i, row in enumerate(tiny_rows(120, seed=5))]
+    data = write_jsonl(tmp_path / "own.jsonl", rows)
+    settings = {"taxonomy": "themes.yaml", "start": str(trained.folder), "method": method, "replay": 0.0}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(tiny_settings(tiny_encoder, data, **settings)), "utf-8")
+    again = train(prepare(load_config(path), [data]), tmp_path / "again")
+    before, after = Lexical.load(trained.folder), Lexical.load(again.folder)
+    assert before is not None and after is not None
+    assert np.array_equal(before.weights, after.weights[:, :-1]) and not after.weights[:, -1].any()
+    assert np.array_equal(before.bias, after.bias[:-1]) and after.unseen == before.unseen
+    assert again.training["linear_part"] == trained.training["linear_part"]
 
 
 def test_a_file_that_does_not_fit_is_refused(trained: Artifact, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from model.layout import LAYOUT
 from model.network import ThemeConfig, ThemeNetwork
 from model.windows import Windower
 from training.labels import label_mask
+from training.lexical import carried
 from training.noise import Augmenter, Noise
 from training.prepare import Run
 
@@ -106,7 +107,10 @@ def in_memory(
     dtype: torch.dtype | None = None,
     engine: Engine | None = None,
 ) -> ThemeClassifier:
-    """The served classifier around a network that is not written yet, or around ``engine``."""
+    """The served classifier around a network that is not written yet, or around ``engine``.
+
+    A linear part that the starting model has counts beside it from the beginning.
+    """
     config = run.config
     artifact = Artifact(
         folder=Path(), name=config.name, version=config.version, backbone=config.backbone,
@@ -116,4 +120,4 @@ def in_memory(
     if engine is None:
         assert network is not None
         engine = TorchEngine(network, dtype=dtype)
-    return ThemeClassifier(artifact, engine, windower)
+    return ThemeClassifier(artifact, engine, windower, carried(run))

@@ -43,7 +43,8 @@ def _lineage(config: TrainConfig, record: dict[str, Any]) -> list[str]:
     lines = [f"Training started from {start['name']} {start['version']} (`{start['digest'][:12]}`)."] if start else []
     if part := record.get("linear_part"):
         lines.append(
-            f"Beside the network counts a linear part over {part['pieces']} word pieces: it is for one language."
+            f"Beside the network counts a linear part over {part['pieces']} word pieces, in an article by the share of "
+            "its words that training has seen."
         )
     if replay:
         lines.append(

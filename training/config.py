@@ -114,7 +114,7 @@ class TrainConfig(_Strict):
     method: Literal["lora", "head"] = "lora"
     pooling: Literal["mean", "attention", "max", "logsumexp"] = "attention"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    lexical: bool | Literal["auto"] = "auto"  # a linear part over word pieces: see training.lexical; LoRA only
+    lexical: bool | Literal["auto"] = "auto"  # a linear part over word pieces: see training.lexical
     head_dropout: float = Field(0.1, ge=0, lt=1)
     seed: int = 1
     runs: int = Field(1, ge=1, le=8)  # of LoRA, in turn; the average is served, or the best (see training.soup)

@@ -20,6 +20,7 @@ from training.data import Item
 from training.features import FeatureStore
 from training.head import Examples, Head, HeadTask, fit_head
 from training.labels import label_mask
+from training.lexical import carried
 from training.measure import f1_at_half, logits_of, measure
 from training.partition import cross_folds
 from training.prepare import Run
@@ -86,7 +87,7 @@ def train_head(run: Run, network: ThemeNetwork, windower: Windower, store: Featu
     with torch.no_grad():
         network.head.weight.copy_(head.weight)
         network.bias.copy_(head.bias)
-    return write_artifact(run, network, windower, decisions, training_record(run, history, metrics), out)
+    return write_artifact(run, network, windower, decisions, training_record(run, history, metrics), out, carried(run))
 
 
 def _task(run: Run, store: FeatureStore, windower: Windower) -> HeadTask:

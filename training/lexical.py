@@ -21,15 +21,19 @@ _LEAST = 50  # validation articles that the weight may be chosen on
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of its logits that are added to the network's
 
 
-def wanted(run: Run) -> bool:
-    """Whether a run fits a linear part: if told so, or by itself where every article is in one known language.
+def carried(run: Run) -> Lexical | None:
+    """The linear part of the model that a run starts from, kept where only a head or own articles are trained."""
+    if run.start is None or run.config.lexical != "auto" or not (run.own_data or run.config.method == "head"):
+        return None
+    part = Lexical.load(run.start.folder)
+    return part and part.widened(len(run.taxonomy.keys))
 
-    A model of many languages must not lean on the words of those it has read: it would be worse in all others.
-    """
+
+def wanted(run: Run) -> bool:
+    """Whether a run fits a linear part: if told so, or by itself where enough articles say whether it helps."""
     if isinstance(run.config.lexical, bool):
         return run.config.lexical
-    languages = {item.lang for item in (*run.train, *run.validation)}
-    return len(languages) == 1 and languages != {""} and len(run.validation) >= _LEAST
+    return carried(run) is None and len(run.validation) >= _LEAST
 
 
 def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> Lexical | None:
@@ -41,8 +45,7 @@ def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> Le
     progress("fitting a linear part over word pieces…")
     keys = run.taxonomy.keys
     fitted = _fit(run.train, [windower.encode(i.article, i.lang) for i in run.train], keys, windower.lead)
-    held = [windower.encode(i.article, i.lang) for i in run.validation]
-    own = np.stack([fitted.contributions(e, windower.lead).sum(axis=0) + fitted.bias for e in held]).astype(float)
+    own = np.stack([fitted.logits(windower.encode(i.article, i.lang), windower.lead) for i in run.validation])
     losses = {share: calibrated_log_loss(run.validation, logits + share * own, keys) for share in _SHARES}
     best = min(losses, key=lambda share: losses[share])
     progress(f"validation log loss {losses[0.0]:.4f} without it, {losses[best]:.4f} with {best:g} times its logits")
@@ -69,4 +72,5 @@ def _fit(items: Sequence[Item], encoded: Sequence[Encoded], keys: Sequence[str],
             continue  # nothing to tell apart
         model = LogisticRegression(C=_C, class_weight="balanced", solver="liblinear").fit(table[labelled], answers)
         weights[:, k], bias[k] = model.coef_[0], model.intercept_[0]
-    return Lexical(pieces, weigh.idf_.astype(np.float32), weights, bias)
+    unseen = 1.0 + float(np.log(1 + len(items)))  # scikit-learn's, of a piece in no article
+    return Lexical(pieces, weigh.idf_.astype(np.float32), weights, bias, unseen)

@@ -73,8 +73,8 @@ def _train(run: Run, out: Path, processes: Processes, log: Log) -> Artifact:
         if run.config.method == "head":
             if run.config.runs > 1:
                 raise ConfigError("a head is trained once", where="runs", remedy="leave it at 1, or use method: lora")
-            if run.config.lexical is True:
-                raise ConfigError("a linear part goes with method: lora", where="lexical", remedy="leave it out")
+            if run.config.lexical != "auto":
+                raise ConfigError("a head leaves the linear part as it is", where="lexical", remedy="leave it out")
             if processes.count > 1:
                 raise ConfigError("a head is trained by one process", where="method: head", remedy="start it alone")
             return train_head(run, network, windower, store, out)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from model.artifact import Artifact
 from model.classifier import ThemeClassifier
 from model.decisions import Decisions
+from model.lexical import Lexical
 from model.network import ThemeNetwork
 from model.result import Result
 from model.windows import Encoded, Windower
@@ -136,7 +137,13 @@ def train_in_memory(run: Run, folder: Path) -> ThemeClassifier:
     served: list[ThemeClassifier] = []
 
     def keep(
-        run: Run, network: ThemeNetwork, windower: Windower, decisions: Decisions, record: dict[str, Any], out: Path
+        run: Run,
+        network: ThemeNetwork,
+        windower: Windower,
+        decisions: Decisions,
+        record: dict[str, Any],
+        out: Path,
+        _lexical: Lexical | None = None,
     ) -> Artifact:
         head = Head(network.head.weight.detach().cpu().clone(), network.bias.detach().cpu().clone())
         engine = FeatureEngine(feature_store(run, network), head)
