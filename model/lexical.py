@@ -76,7 +76,9 @@ class Lexical:
         try:
             saved = load_file(file)
             rarity, weights, bias = (saved[name].astype(np.float32) for name in ("rarity", "weights", "bias"))
-            return cls(saved["pieces"], rarity, weights, bias, float(saved.get("unseen", np.zeros(1))[0]))
+            return cls(
+                saved["pieces"].astype(np.int64), rarity, weights, bias, float(saved.get("unseen", np.zeros(1))[0])
+            )
         except (KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"its file {LAYOUT.lexical} cannot be read ({error})", where=folder) from error
 
@@ -86,7 +88,7 @@ class Lexical:
 
         weights = self.weights.astype(np.float16)
         tensors: dict[str, NDArray[Any]] = {
-            "pieces": self.pieces,
+            "pieces": self.pieces.astype(np.int32),
             "rarity": self.rarity,
             "weights": weights,
             "bias": self.bias,

@@ -64,7 +64,8 @@ def test_parts_add_up_to_the_logit(tiny: ThemeClassifier) -> None:
     lead = tiny.windower.lead
     entries = np.concatenate([s[lead : lead + b - a] for s, (a, b) in zip(scores, encoded.spans, strict=True)])
     parts = contributions(np, tiny.artifact.pooling, entries, encoded.weights, encoded.spans)
-    logits = parts.sum(axis=0) + tiny.engine.bias()
+    assert tiny.lexical is not None
+    logits = parts.sum(axis=0) + tiny.engine.bias() + tiny.lexical.logits(encoded, lead)
     np.testing.assert_allclose(logits, list(tiny.predict([article])[0].logits.values()), rtol=1e-4)
 
 

@@ -207,7 +207,7 @@ def test_inflated_scores_are_refused(
     registry.point(one, "", "promote")
 
     def inflate(rule: dict[str, Any]) -> None:
-        rule["intercept"] += 4.0
+        rule["intercept"] += 8.0
 
     two = registry.add(resealed(tiny_artifact, tmp_path / "two", inflate, name="inflated").folder)
     with pytest.raises(ArtifactError) as refused:
