@@ -107,7 +107,7 @@ def test_paste_and_read(visit: Open) -> None:
     from playwright.sync_api import expect
 
     page = visit(locale="fr-FR")
-    read(page, f"{PLAIN} {THEMED} {THEMED}")
+    read(page, f"{PLAIN} {THEMED} {THEMED} {THEMED}")
     row = page.locator("#answer [data-theme=crypto_laundering]")
     expect(row).to_have_attribute("data-decision", "match")
     expect(row).to_contain_text("Blanchiment en cryptomonnaie")
@@ -260,7 +260,7 @@ def test_on_a_phone(visit: Open) -> None:
 @pytest.mark.slow
 def test_in_the_dark(visit: Open) -> None:
     page = visit(color_scheme="dark")
-    read(page, f"{PLAIN} {THEMED} {THEMED}")
+    read(page, f"{PLAIN} {THEMED} {THEMED} {THEMED}")
     brightness = """e => { let n = e, c; do { c = getComputedStyle(n).backgroundColor; n = n.parentElement }
         while (n && /, 0\\)|transparent/.test(c)); return c.match(/[\\d.]+/g).slice(0, 3).map(Number) }"""
     back = page.locator("body").evaluate(brightness)

@@ -78,6 +78,9 @@ def test_a_model_has_it_and_answers_by_it(trained: Artifact, tmp_path: Path) -> 
     folder = trained.folder
     assert json.loads((folder / LAYOUT.manifest).read_text())["format"] == FORMAT
     assert f"{len(load_file(folder / LAYOUT.lexical)['pieces'])} word pieces" in trained.card()
+    losses = trained.training["history"][-1]  # by weight, the one served first
+    assert next(iter(losses)) != "linear part 0"
+    assert list(losses.values()) == sorted(losses.values())
     classifier = ThemeClassifier.load(folder)
     assert classifier.lexical is not None
     with_words = classifier.predict([LONG])[0]
@@ -143,9 +146,12 @@ def test_retraining_on_own_articles_keeps_it(
     path.write_text(yaml.safe_dump(tiny_settings(tiny_encoder, data, **settings)), "utf-8")
     again = train(prepare(load_config(path), [data]), tmp_path / "again")
     before, after = Lexical.load(trained.folder), Lexical.load(again.folder)
-    assert before is not None and after is not None
-    assert np.array_equal(before.weights, after.weights[:, :-1]) and not after.weights[:, -1].any()
-    assert np.array_equal(before.bias, after.bias[:-1]) and after.unseen == before.unseen
+    assert before is not None
+    assert after is not None
+    assert np.array_equal(before.weights, after.weights[:, :-1])
+    assert not after.weights[:, -1].any()  # the new theme is left to the network
+    assert np.array_equal(before.bias, after.bias[:-1])
+    assert after.unseen == before.unseen
     assert again.training["linear_part"] == trained.training["linear_part"]
 
 

@@ -36,20 +36,24 @@ def wanted(run: Run) -> bool:
     return carried(run) is None and len(run.validation) >= _LEAST
 
 
-def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> Lexical | None:
+def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> tuple[Lexical | None, dict[str, float]]:
     """The linear part of a run, scaled by what validation says; None where it says that it does not help.
 
     Args:
         logits: float64 ``[articles, themes]``, the network's for the validation articles.
+
+    Returns:
+        The part, and for the record the validation log loss at each weight, the one served first.
     """
     progress("fitting a linear part over word pieces…")
     keys = run.taxonomy.keys
     fitted = _fit(run.train, [windower.encode(i.article, i.lang) for i in run.train], keys, windower.lead)
     own = np.stack([fitted.logits(windower.encode(i.article, i.lang), windower.lead) for i in run.validation])
     losses = {share: calibrated_log_loss(run.validation, logits + share * own, keys) for share in _SHARES}
-    best = min(losses, key=lambda share: losses[share])
+    ranked = sorted(_SHARES, key=lambda share: losses[share])
+    best = ranked[0]
     progress(f"validation log loss {losses[0.0]:.4f} without it, {losses[best]:.4f} with {best:g} times its logits")
-    return fitted.scaled(best) if best else None
+    return fitted.scaled(best) if best else None, {f"linear part {share:g}": losses[share] for share in ranked}
 
 
 def _fit(items: Sequence[Item], encoded: Sequence[Encoded], keys: Sequence[str], lead: int) -> Lexical:

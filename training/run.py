@@ -120,7 +120,8 @@ def train_adapter(
         put(trainer.parameters, blended(before, copied(trainer.parameters), config.lora.blend))
     if wanted(run):
         held = logits_of(predict_items(served, run.validation), run.taxonomy.keys)
-        served.lexical = fit_lexical(run, windower, held)
+        served.lexical, losses = fit_lexical(run, windower, held)
+        history.append(losses)
     artifact = finish(run, network, windower, history, out, served)
     for checkpoint in checkpoints:
         checkpoint.remove()
