@@ -21,7 +21,7 @@ from model.text import Article
 from model.windows import Windower
 from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
 from training.config import load_config
-from training.lexical import _fit, wanted
+from training.lexical import fit_pieces, wanted
 from training.run import Run, prepare, train
 
 LONG = Article(" ".join(row["text"] for row in tiny_rows(8, seed=9)))
@@ -53,7 +53,7 @@ def test_token_parts_add_up_to_the_regression(tiny_encoder: Path, tmp_path: Path
     run = _run(tmp_path, tiny_encoder, ("en",))
     windower = Windower.from_folder(run.encoder, run.config.windows.build())
     items, keys = run.train, run.taxonomy.keys
-    fitted = _fit(items, [windower.encode(i.article) for i in items], keys, windower.lead)
+    fitted = fit_pieces(items, [windower.encode(i.article) for i in items], keys, windower.lead)
 
     def pieces(article: Article) -> list[int]:
         whole = Windower(windower._tokenizer, replace(windower.config, size=4096)).encode(article)

@@ -47,7 +47,7 @@ def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> tu
     """
     progress("fitting a linear part over word pieces…")
     keys = run.taxonomy.keys
-    fitted = _fit(run.train, [windower.encode(i.article, i.lang) for i in run.train], keys, windower.lead)
+    fitted = fit_pieces(run.train, [windower.encode(i.article, i.lang) for i in run.train], keys, windower.lead)
     own = np.stack([fitted.logits(windower.encode(i.article, i.lang), windower.lead) for i in run.validation])
     losses = {share: calibrated_log_loss(run.validation, logits + share * own, keys) for share in _SHARES}
     ranked = sorted(_SHARES, key=lambda share: losses[share])
@@ -56,7 +56,7 @@ def fit_lexical(run: Run, windower: Windower, logits: NDArray[np.float64]) -> tu
     return fitted.scaled(best) if best else None, {f"linear part {share:g}": losses[share] for share in ranked}
 
 
-def _fit(items: Sequence[Item], encoded: Sequence[Encoded], keys: Sequence[str], lead: int) -> Lexical:
+def fit_pieces(items: Sequence[Item], encoded: Sequence[Encoded], keys: Sequence[str], lead: int) -> Lexical:
     """Logistic regression for each theme on sublinear TF-IDF of the articles' pieces."""
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfTransformer

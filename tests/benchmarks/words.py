@@ -21,7 +21,7 @@ from model.lexical import Lexical
 from training.calibrate import fit_decisions
 from training.config import CORPUS, Split
 from training.data import Item, load_items
-from training.lexical import _fit
+from training.lexical import fit_pieces
 from training.measure import logits_of, measure
 from training.splits import split_items
 from training.table import predict_items, truth_table
@@ -42,7 +42,7 @@ class Words:
         """As training does, at the weight that validation settled."""
         windower = self.classifier.windower
         encoded = [windower.encode(i.article, i.lang) for i in items]
-        return _fit(items, encoded, self.keys, windower.lead).scaled(self.weight)
+        return fit_pieces(items, encoded, self.keys, windower.lead).scaled(self.weight)
 
     def logits(self, part: Lexical, items: Sequence[Item]) -> Logits:
         windower = self.classifier.windower
