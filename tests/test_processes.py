@@ -44,7 +44,8 @@ def test_two_processes_train_what_one_does(tiny_encoder: Path, tiny_data: Path, 
     assert done.stdout.count("model written to") == 1
     two = Artifact.load(tmp_path / "two")
     for figures, same in zip(two.training["history"], alone.training["history"], strict=True):
-        assert figures["macro_f1"] == pytest.approx(same["macro_f1"], abs=0.02)
+        if "epoch" in same:  # what follows are the linear part's losses
+            assert figures["macro_f1"] == pytest.approx(same["macro_f1"], abs=0.02)
     one, other = (load_file(a.folder / LAYOUT.head)["weight"].float() for a in (alone, two))
     assert torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.999
     assert not list(tmp_path.glob(".*.checkpoint"))
