@@ -105,6 +105,22 @@ class Lexical:
         more = themes - len(self.bias)
         return replace(self, weights=np.pad(self.weights, ((0, 0), (0, more))), bias=np.pad(self.bias, (0, more)))
 
+    def knowing(self, pieces: NDArray[np.int64]) -> Lexical:
+        """The same with further pieces (token ids), which count as known and say nothing as yet."""
+        union = np.union1d(self.pieces, pieces).astype(np.int64)
+        at = np.searchsorted(union, self.pieces)
+        rarity = np.full(len(union), self.unseen, dtype=np.float32)
+        weights = np.zeros((len(union), len(self.bias)), dtype=np.float32)
+        rarity[at], weights[at] = self.rarity, self.weights
+        return replace(self, pieces=union, rarity=rarity, weights=weights)
+
+    def vector(self, encoded: Encoded, lead: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """An article's known pieces: their places in ``pieces``, and what their ``weights`` are multiplied by."""
+        found, _, times = piece_counts(encoded, lead)
+        at, values, _ = self._values(found, times)
+        known = values > 0
+        return at[known], values[known]
+
     def contributions(self, encoded: Encoded, lead: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Its share in an article's logits: by entry, and what no entry accounts for.
 
@@ -113,15 +129,22 @@ class Lexical:
             this part's logit.
         """
         found, places, times = piece_counts(encoded, lead)
+        at, values, share = self._values(found, times)
+        each = values / times  # of one occurrence
+        parts = (each[:, None] * self.weights[at])[places] * encoded.weights[:, None]
+        return np.asarray(parts, dtype=np.float32), np.asarray(share * self.bias, dtype=np.float32)
+
+    def _values(
+        self, found: NDArray[np.int64], times: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+        """Of an article's pieces: places in ``pieces``, values (0 if unknown); and the share of it that is known."""
         at = np.minimum(np.searchsorted(self.pieces, found), len(self.pieces) - 1)
         known = self.pieces[at] == found
         values = (1.0 + np.log(np.maximum(times, 1.0))) * np.where(known, self.rarity[at], self.unseen)
         whole = float(values @ values) or 1.0
         values = np.where(known, values, 0.0)
         share = float(values @ values) / whole
-        each = share * values / (np.sqrt(whole) * times)  # of one occurrence
-        parts = (each[:, None] * self.weights[at])[places] * encoded.weights[:, None]
-        return np.asarray(parts, dtype=np.float32), np.asarray(share * self.bias, dtype=np.float32)
+        return at.astype(np.int64), share * values / np.sqrt(whole), share
 
     def logits(self, encoded: Encoded, lead: int) -> NDArray[np.float32]:
         """float32 ``[themes]``: what it adds to an article's logits."""

@@ -14,7 +14,7 @@ import torch
 from model.errors import CacheError
 from training.features import FeatureStore, trim
 from training.head import Head
-from training.head_run import FeatureEngine
+from training.head_fits import FeatureEngine
 
 WINDOWS = [(0, 5, 6, 7, 2), (0, 9, 2), (0, 5, 6, 7, 8, 2)]
 

@@ -22,6 +22,7 @@ from model.windows import Windower
 from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
 from training.config import load_config
 from training.lexical import fit_pieces, wanted
+from training.own_words import with_words
 from training.run import Run, prepare, train
 
 LONG = Article(" ".join(row["text"] for row in tiny_rows(8, seed=9)))
@@ -148,11 +149,60 @@ def test_retraining_on_own_articles_keeps_it(
     before, after = Lexical.load(trained.folder), Lexical.load(again.folder)
     assert before is not None
     assert after is not None
+    assert np.array_equal(before.pieces, after.pieces)
     assert np.array_equal(before.weights, after.weights[:, :-1])
-    assert not after.weights[:, -1].any()  # the new theme is left to the network
+    learnt = any("own words" in entry and next(iter(entry)) == "own words" for entry in again.training["history"])
+    assert after.weights[:, -1].any() == learnt  # the new theme is left to the network but for own words
+    assert not (learnt and method == "lora")
     assert np.array_equal(before.bias, after.bias[:-1])
     assert after.unseen == before.unseen
     assert again.training["linear_part"] == trained.training["linear_part"]
+
+
+def test_words_of_own_articles_are_learnt_on_top_of_it(
+    trained: Artifact, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THEMEWATCH_CACHE", str(tmp_path / "cache"))
+    key = trained.taxonomy.keys[0]
+    plain = [str(row["text"]) for row in tiny_rows(200, seed=5) if not row["themes"]][:40]
+    own = [{"text": f"{text} ъъъ ыыы" if i % 2 else text, "themes": [key] * (i % 2), "lang": "en"}
+           for i, text in enumerate(plain)]  # fmt: skip
+    data, path = write_jsonl(tmp_path / "own.jsonl", own), tmp_path / "own.yaml"
+    settings = {"start": str(trained.folder), "method": "head", "replay": 0.0, "optimizer": {"epochs": 1}}
+    path.write_text(yaml.safe_dump(tiny_settings(tiny_encoder, data, **settings)), "utf-8")
+    again = train(prepare(load_config(path), [data]), tmp_path / "again")
+    shares, words = again.training["history"][-2:]
+    assert set(shares) == {"blend 0", "blend 0.25", "blend 0.5", "blend 0.75", "blend 1"}
+    assert list(words) == ["own words", "no own words"]
+    before, after = (Lexical.load(model.folder) for model in (trained, again))
+    assert before is not None
+    assert after is not None
+    assert len(after.pieces) > len(before.pieces)
+    encoded = ThemeClassifier.load(again.folder).windower.encode(Article(f"{plain[0]} ъъъ ыыы"))
+    lead = ThemeClassifier.load(again.folder).windower.lead
+    assert after.logits(encoded, lead)[0] > before.logits(encoded, lead)[0] + 1
+
+
+def test_words_leave_other_themes_and_articles_as_they_were(trained: Artifact) -> None:
+    part, windower = Lexical.load(trained.folder), ThemeClassifier.load(trained.folder).windower
+    assert part is not None
+    texts = [str(row["text"]) for row in tiny_rows(40, seed=3)]
+    encoded = [windower.encode(Article(f"{text} ъъъ ыыы" if i < 8 else text)) for i, text in enumerate(texts)]
+    truth = np.zeros((len(texts), len(part.bias)), dtype=bool)
+    truth[:8, 1] = True
+    network = np.where(truth, -3.0, -9.0)
+    network[:8, 1] -= np.stack([part.logits(one, windower.lead) for one in encoded[:8]])[:, 1]
+    known, added = (
+        with_words(part, encoded, network, truth, np.ones_like(truth), themes, windower.lead)
+        for themes in ([1], range(len(part.bias)))
+    )
+    assert np.array_equal(known.pieces, part.pieces)  # a theme that stays would notice a piece that counts as known
+    assert np.array_equal(np.delete(known.weights, 1, axis=1), np.delete(part.weights, 1, axis=1))
+    assert set(part.pieces.tolist()) < set(added.pieces.tolist())
+    said = network + np.stack([added.logits(one, windower.lead) for one in encoded])
+    assert said[:8, 1].min() > 0 > said[8:, 1].max()
+    other = windower.encode(LONG)
+    assert np.allclose(part.knowing(added.pieces).logits(other, windower.lead), part.logits(other, windower.lead))
 
 
 def test_a_file_that_does_not_fit_is_refused(trained: Artifact, tmp_path: Path) -> None:

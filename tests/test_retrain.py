@@ -22,6 +22,7 @@ from model.layout import LAYOUT
 from tests.conftest import ROOT, tiny_rows, tiny_settings, write_jsonl
 from training.config import TrainConfig, load_config
 from training.data import Item
+from training.head import Head, mixed
 from training.labels import judge
 from training.prepare import Run, prepare
 from training.replay import Replay
@@ -196,6 +197,7 @@ def test_replay_never_trains_on_what_was_held_out(
     assert not {i.text for i in run.train} & {i.text for i in [*parts.validation, *parts.test]}
     half = prepare(settings(tmp_path, tiny_encoder, start=str(tiny_artifact.folder), replay=0.5), [data])
     assert half.replay is not None
+    assert len(half.replay.parts.validation) == len(parts.validation)  # thresholds need them all
     assert {i.id for i in half.replay.parts.train} < {i.id for i in run.replay.parts.train}
     taken = write_jsonl(tmp_path / "taken.jsonl", [*tiny_rows(60, seed=3), {"text": parts.test[0].text, "themes": []}])
     with pytest.raises(DataError, match="1 articles are in the held-out part of the corpus: taken:61"):
@@ -314,3 +316,10 @@ def test_recalibrating_uses_all_validation_articles_and_no_unlabelled_pair(
 
 def tiny_items(count: int) -> list[Item]:
     return [Item(str(row["id"]), str(row["text"]), tuple(row["themes"])) for row in tiny_rows(count, seed=11)]
+
+
+def test_a_head_goes_part_of_the_way_but_for_new_themes() -> None:
+    before, after = (Head(torch.full((6, 2), value), torch.full((3,), value)) for value in (0.0, 1.0))
+    half = mixed(before, after, 0.5, fresh=(2,))
+    assert half.weight.tolist() == [[0.5] * 2, [0.5] * 2, [1.0] * 2] * 2  # values, then attention
+    assert half.bias.tolist() == [0.5, 0.5, 1.0]

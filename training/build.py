@@ -16,10 +16,10 @@ from model.engines.base import bucket
 from model.engines.torch_engine import TorchEngine
 from model.errors import ConfigError
 from model.layout import LAYOUT
+from model.lexical import Lexical
 from model.network import ThemeConfig, ThemeNetwork
 from model.windows import Windower
 from training.labels import label_mask
-from training.lexical import carried
 from training.noise import Augmenter, Noise
 from training.prepare import Run
 
@@ -106,11 +106,9 @@ def in_memory(
     decisions: Decisions | None = None,
     dtype: torch.dtype | None = None,
     engine: Engine | None = None,
+    lexical: Lexical | None = None,
 ) -> ThemeClassifier:
-    """The served classifier around a network that is not written yet, or around ``engine``.
-
-    A linear part that the starting model has counts beside it from the beginning.
-    """
+    """The served classifier around a network that is not written yet, or around ``engine``, with its linear part."""
     config = run.config
     artifact = Artifact(
         folder=Path(), name=config.name, version=config.version, backbone=config.backbone,
@@ -120,4 +118,4 @@ def in_memory(
     if engine is None:
         assert network is not None
         engine = TorchEngine(network, dtype=dtype)
-    return ThemeClassifier(artifact, engine, windower, carried(run))
+    return ThemeClassifier(artifact, engine, windower, lexical)

@@ -35,14 +35,21 @@ class Head:
 
 @dataclass(frozen=True)
 class Examples:
-    """Articles to learn from: bool ``[articles, themes]`` labels, and which of them are labelled at all."""
+    """Articles to learn from.
+
+    Attributes:
+        truth: bool ``[articles, themes]``, the labels; mask: bool, which of them are labelled at all.
+        beside: float32 ``[articles, themes]``, logits that are added to the head's: those of a linear part.
+    """
 
     encoded: Sequence[Encoded]
     truth: NDArray[np.bool_]
     mask: NDArray[np.bool_]
+    beside: NDArray[np.float32]
 
     def take(self, rows: Sequence[int]) -> Examples:
-        return Examples([self.encoded[i] for i in rows], self.truth[list(rows)], self.mask[list(rows)])
+        at = list(rows)
+        return Examples([self.encoded[i] for i in at], self.truth[at], self.mask[at], self.beside[at])
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ def fit_head(
     total, step = settings.epochs * math.ceil(count / settings.batch), 0
     truth = torch.from_numpy(examples.truth).float()
     mask = torch.from_numpy(examples.mask).float()
+    beside = torch.from_numpy(examples.beside)
     weight = _class_weights(examples, settings.class_weight)
     best, best_at, chosen = -1.0, 0, begun
     history: list[dict[str, float]] = []
@@ -115,6 +123,7 @@ def fit_head(
             for group in optimizer.param_groups:
                 group["lr"] = rate * (0.05 + 0.475 * (1 + math.cos(math.pi * step / total)))
             logits = torch.stack([_logits(task, model, examples.encoded[i]) for i in rows]) + model.bias
+            logits = logits + beside[rows]
             loss = nn.functional.binary_cross_entropy_with_logits(
                 logits, truth[rows], pos_weight=weight, reduction="none"
             )
@@ -137,6 +146,15 @@ def fit_head(
             best, best_at = history[-1]["macro_f1"], epoch
         chosen = now
     return chosen, history
+
+
+def mixed(before: Head, after: Head, share: float, fresh: Sequence[int] = ()) -> Head:
+    """The head ``share`` of the way from one to the other; ``fresh`` themes' rows are those ``after``."""
+    themes = len(before.bias)
+    weight, bias = torch.lerp(before.weight, after.weight, share), torch.lerp(before.bias, after.bias, share)
+    for k in fresh:
+        weight[k::themes], bias[k] = after.weight[k::themes], after.bias[k]
+    return Head(weight, bias)
 
 
 def _logits(task: HeadTask, model: _Scaled, item: Encoded) -> Tensor:

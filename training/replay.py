@@ -22,7 +22,7 @@ from training.seen import cut_files, overlaps, recorded_parts
 from training.splits import Parts
 
 SHARE = 0.3  # where training starts from a model and replay is not set
-_LEAST_HELD = 150  # articles of a held-out part, however small the share
+_LEAST_TEST = 150  # articles to test on, however small the share
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,11 @@ def replay_share(config: TrainConfig, own_data: bool) -> float:
 
 
 def draw_replay(share: float, keys: Sequence[str], start: Artifact | None) -> Replay:
-    """Draw ``share`` of the corpus, the same articles each time (a larger share holds a smaller one)."""
+    """Draw ``share`` of the corpus, the same articles each time (a larger share holds a smaller one).
+
+    Its validation part comes along as a whole: thresholds fitted on fewer articles are worse than the starting
+    model's, which were fitted on all.
+    """
     cut, split, seed = _corpus_parts(start)
     parts = Parts(*([replace(i, id=f"corpus:{i.id}", story=f"corpus:{i.story}") for i in part]
                     for part in (cut.train, cut.validation, cut.test, cut.unseen)))  # fmt: skip
@@ -56,7 +60,9 @@ def draw_replay(share: float, keys: Sequence[str], start: Artifact | None) -> Re
     def draw(part: Sequence[Item], least: int) -> list[Item]:
         return [judge(item, own) for item in _sample(part, share, least, seed)]
 
-    drawn = Parts(draw(parts.train, 0), draw(parts.validation, _LEAST_HELD), draw(parts.test, _LEAST_HELD), [])
+    drawn = Parts(
+        draw(parts.train, 0), draw(parts.validation, len(parts.validation)), draw(parts.test, _LEAST_TEST), []
+    )
     record = {
         "share": share, "split": split.model_dump(mode="json"), "seed": seed,
         "corpus": {"items": len(items), "train_sha256": digest(parts.train)},

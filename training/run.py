@@ -24,7 +24,7 @@ from training.data import Item, digest
 from training.features import FeatureStore, encoder_key
 from training.head_run import train_head
 from training.labels import label_mask
-from training.lexical import fit_lexical, wanted
+from training.lexical import carried, fit_lexical, wanted
 from training.masked import MaskedTrainer
 from training.measure import calibrate, calibrated_log_loss, f1_at_half, logits_of
 from training.prepare import Run, prepare
@@ -97,7 +97,7 @@ def train_adapter(
         if number:
             torch.manual_seed(config.seed)  # the same beginning; order and augmentation differ
             network = build_network(run, windower.lead)
-        served = in_memory(run, network, windower, dtype=trained_in)
+        served = in_memory(run, network, windower, dtype=trained_in, lexical=carried(run))
         validate = partial(_validate, run, served)
         name = f".{out.name}.checkpoint" + (f"-{number + 1}" if number else "")
         checkpoints.append(Checkpoint(out.with_name(name), identity(run)))

@@ -20,6 +20,7 @@ from model.windows import Windower
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data import digest
+from training.lexical import carried
 from training.metrics import macro_f1
 from training.run import Run, augmenter, build_network, in_memory, prepare
 from training.table import truth_table
@@ -35,7 +36,7 @@ def run_one(run: Run) -> list[dict[str, float]]:
     keys, held = run.taxonomy.keys, run.parts.validation
     windower = Windower.from_folder(run.encoder, run.config.windows.build())
     network = build_network(run, windower.lead)
-    served = in_memory(run, network, windower)
+    served = in_memory(run, network, windower, lexical=carried(run))
     truth = truth_table(held, keys)
     here = truth.any(axis=0)  # a theme that no validation article carries has no average precision
 

@@ -33,7 +33,7 @@ from training.build import in_memory
 from training.config import TrainConfig, load_config
 from training.data import Item
 from training.head import Head
-from training.head_run import FeatureEngine
+from training.head_fits import FeatureEngine
 from training.prepare import Run, prepare
 from training.run import feature_store, train
 from training.splits import Parts
@@ -143,11 +143,11 @@ def train_in_memory(run: Run, folder: Path) -> ThemeClassifier:
         decisions: Decisions,
         record: dict[str, Any],
         out: Path,
-        _lexical: Lexical | None = None,
+        lexical: Lexical | None = None,
     ) -> Artifact:
         head = Head(network.head.weight.detach().cpu().clone(), network.bias.detach().cpu().clone())
         engine = FeatureEngine(feature_store(run, network), head)
-        served.append(in_memory(run, None, windower, decisions, engine=engine))
+        served.append(in_memory(run, None, windower, decisions, engine=engine, lexical=lexical))
         return served[0].artifact
 
     with patch.object(head_run, "write_artifact", keep), quiet():
