@@ -110,7 +110,8 @@ def follow(config: TrainConfig, start: Artifact | None) -> TrainConfig:
     }  # fmt: skip
     if (start.folder / LAYOUT.adapter).is_dir():
         settled["lora"] = Lora(**{**start.training["config"]["lora"], "blend": config.lora.blend})
-    changed = [key for key, value in settled.items() if getattr(config, key) != value]
+    told = [key for key in settled if key != "lora" or config.method == "lora"]  # a head has no adapter to shape
+    changed = [key for key in told if getattr(config, key) != settled[key]]
     if changed:
         progress(f"{', '.join(changed)} as in {start.name} {start.version}, which training starts from")
     return config.model_copy(update=settled)
