@@ -14,7 +14,7 @@ from model.errors import ArtifactError, DataError
 from model.layout import LAYOUT
 from model.taxonomy import Taxonomy
 from training.audit import audit
-from training.config import BARE, CORPUS, RELEASED, Lora, TrainConfig, Windows
+from training.config import BARE, CORPUS, Lora, TrainConfig, Windows
 from training.data import Item, load_items
 from training.labels import settle
 from training.partition import LEAST, choose_folds, split_data
@@ -98,7 +98,7 @@ def find_start(config: TrainConfig) -> Artifact | None:
     """
     if config.start == BARE:
         return None
-    return Artifact.load(None if config.start == RELEASED else Path(config.start))
+    return Artifact.load(config.start)
 
 
 def follow(config: TrainConfig, start: Artifact | None) -> TrainConfig:
