@@ -19,6 +19,7 @@ from model.taxonomy import Taxonomy
 from model.windows import WindowConfig
 
 PRETRAINED = Path(__file__).parent / "pretrained"
+RELEASED = "released"  # names it wherever a model folder is asked for
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Artifact:
 
     @classmethod
     def load(cls, folder: Path | str | None = None) -> Artifact:
-        """Read and check an artifact; without ``folder``, the one that comes with the package.
+        """Read and check an artifact; without ``folder``, or for ``released``, the one that comes with the package.
 
         Raises:
             ArtifactError: not an artifact, of a newer format, or any byte changed.
         """
         path = Path(folder) if folder is not None else PRETRAINED
+        if str(path) == RELEASED and not path.exists():
+            path = PRETRAINED
         manifest = _read_manifest(path)
         _check_files(path, manifest)
         try:

@@ -36,6 +36,14 @@ def test_it_declares_what_it_holds(tiny_artifact: Artifact) -> None:
     assert f"{record['metrics']['test']['macro_f1']['value']:.3f}" in card
 
 
+def test_the_released_model_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Artifact.load("released").folder == PRETRAINED
+    (tmp_path / "released").mkdir()  # a folder of one's own is what it says
+    with pytest.raises(ArtifactError):
+        Artifact.load("released")
+
+
 @pytest.mark.parametrize(
     "name", [LAYOUT.head, LAYOUT.taxonomy, LAYOUT.decisions, LAYOUT.config, "adapter/adapter_model.safetensors"]
 )

@@ -30,7 +30,7 @@ from serve.demo.files import forget, new_folder, private_folder, upload_box
 from serve.demo.languages import language_name, reader_languages, theme_names
 from serve.demo.model_tab import _Shown, model_html
 from serve.demo.read import _Reader
-from serve.demo.render import marked, render
+from serve.demo.render import apart, marked, render
 from serve.demo.rows import Filter, TableRow, date_columns, plot_html, table_html
 from serve.feedback.record import Feedback
 from serve.feedback.store import FeedbackStore
@@ -483,3 +483,11 @@ def test_events_ask_for_no_texts_in_warnings(tiny: ThemeClassifier, recwarn: pyt
     assert {tab.label for tab in page.blocks.values() if isinstance(tab, gr.Tab)} == {
         "Read", "Correct", "Batch", "Model",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"),
+    [(0.5, ("50%", "82%")), (0.8158, ("81.6%", "82.4%")), (0.8236, ("82.36%", "82.42%")), (0.83, ("83%", "82%"))],
+)
+def test_a_score_under_its_limit_is_shown_under_it(score: float, shown: tuple[str, str]) -> None:
+    assert apart(score, 0.8242) == shown

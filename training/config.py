@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from model.artifact import RELEASED
 from model.errors import ConfigError
 from model.windows import WindowConfig
 
 CORPUS = Path(__file__).parent / "corpus"
-BARE, RELEASED = "encoder", "released"
+BARE = "encoder"
 
 
 class _Strict(BaseModel):

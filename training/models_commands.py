@@ -52,7 +52,7 @@ def list_(registry: Folder = None, as_json: Json = False) -> None:
 
 @models.command()
 def add(
-    folder: Annotated[Path, typer.Argument(help="A model folder, as `themewatch train` writes it.")],
+    folder: Annotated[Path, typer.Argument(help="A model folder, as `themewatch train` writes it, or released.")],
     parent: Annotated[str, typer.Option(help="The model it was made from; default: the one that serves.")] = "",
     reason: Annotated[str, typer.Option(help="A note for the journal.")] = "",
     registry: Folder = None,
@@ -65,7 +65,7 @@ def add(
 
 @models.command()
 def compare(
-    a: Annotated[str, typer.Argument(help="The old model: a name, its beginning, or a model folder.")],
+    a: Annotated[str, typer.Argument(help="The old model: a name, its beginning, a model folder, or released.")],
     b: Annotated[str, typer.Argument(help="The new model.")],
     test: Annotated[list[Path] | None, typer.Option(help="Labelled files; default: the old model's test part.")] = None,
     registry: Folder = None,
@@ -73,7 +73,7 @@ def compare(
 ) -> None:
     """Measure two models on the same articles; nothing is changed."""
     _require_training()
-    from model.artifact import Artifact
+    from model.artifact import RELEASED, Artifact
     from model.classifier import ThemeClassifier
     from model.layout import LAYOUT
     from model.registry import Registry
@@ -82,7 +82,8 @@ def compare(
 
     own = Registry(registry)
     old, new = (
-        Artifact.load(Path(name) if (Path(name) / LAYOUT.manifest).is_file() else own.path(name)) for name in (a, b)
+        Artifact.load(name if name == RELEASED or (Path(name) / LAYOUT.manifest).is_file() else own.path(name))
+        for name in (a, b)
     )
     items = judged_items(new, old, test or (), ())
     answers = [comparison.Answers.of(ThemeClassifier.load(x.folder), items) for x in (old, new)]

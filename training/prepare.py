@@ -14,7 +14,7 @@ from model.errors import ArtifactError, DataError
 from model.layout import LAYOUT
 from model.taxonomy import Taxonomy
 from training.audit import audit
-from training.config import BARE, CORPUS, RELEASED, Lora, TrainConfig, Windows
+from training.config import BARE, CORPUS, Lora, TrainConfig, Windows
 from training.data import Item, load_items
 from training.labels import settle
 from training.partition import LEAST, choose_folds, split_data
@@ -98,7 +98,7 @@ def find_start(config: TrainConfig) -> Artifact | None:
     """
     if config.start == BARE:
         return None
-    return Artifact.load(None if config.start == RELEASED else Path(config.start))
+    return Artifact.load(config.start)
 
 
 def follow(config: TrainConfig, start: Artifact | None) -> TrainConfig:
@@ -110,7 +110,8 @@ def follow(config: TrainConfig, start: Artifact | None) -> TrainConfig:
     }  # fmt: skip
     if (start.folder / LAYOUT.adapter).is_dir():
         settled["lora"] = Lora(**{**start.training["config"]["lora"], "blend": config.lora.blend})
-    changed = [key for key, value in settled.items() if getattr(config, key) != value]
+    told = [key for key in settled if key != "lora" or config.method == "lora"]  # a head has no adapter to shape
+    changed = [key for key in told if getattr(config, key) != settled[key]]
     if changed:
         progress(f"{', '.join(changed)} as in {start.name} {start.version}, which training starts from")
     return config.model_copy(update=settled)

@@ -106,16 +106,26 @@ def _doubt(artifact: Artifact, result: Result) -> str:
     return ""
 
 
+def apart(score: float, limit: float) -> tuple[str, str]:
+    """Both as percentages, with as many digits as show that a score under its limit is under it (two at most)."""
+    for digits in range(3):
+        shown = f"{score:.{digits}%}", f"{limit:.{digits}%}"
+        if score >= limit or shown[0] != shown[1]:
+            break
+    return shown
+
+
 def _theme(key: str, name: str, decision: str, score: float, rule: ThemeDecision) -> str:
-    told = f"{score:.0%}; review from {rule.lower:.0%}, match from {rule.upper:.0%}"
+    said, upper = apart(score, rule.upper)
+    told = f"{said}; review from {rule.lower:.0%}, match from {upper}"
     return (
         f"<li class='tw-theme tw-{decision}' data-theme='{escaped(key)}' data-decision='{decision}'>"
         f"<bdi>{escaped(name)}</bdi><div class='tw-bar' role='img' aria-label='{told}' title='{told}'>"
         f"<div class='tw-band' style='inset-inline-start:{rule.lower:.1%};width:{rule.upper - rule.lower:.1%}'></div>"
         f"<div class='tw-fill' style='width:{score:.1%}'></div>"
         f"<div class='tw-limit' style='inset-inline-start:{rule.upper:.1%}'></div></div>"
-        f"<span><span class='tw-word'>{score:.0%} · {WORDS[decision]}</span> "
-        f"<small>(match from {rule.upper:.0%})</small></span></li>"
+        f"<span><span class='tw-word'>{said} · {WORDS[decision]}</span> "
+        f"<small>(match from {upper})</small></span></li>"
     )
 
 

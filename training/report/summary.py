@@ -109,7 +109,8 @@ def _noise(report: dict[str, Any]) -> list[str]:
     worst = min(kinds, key=lambda name: kinds[name]["value"])
     if kinds[worst]["high"] >= 0:
         return ["No kind of page noise or text damage that was tried surely costs anything."]
-    return [f"The noise that costs most: {worst} (macro-F1 {kinds[worst]['value']:+.3f})."]
+    cost = "{value:+.3f} [{low:+.3f}, {high:+.3f}]".format(**kinds[worst])
+    return [f"The noise that costs most: {worst} (macro-F1 {cost}, on {report['noise']['items']} of the articles)."]
 
 
 def _drift(report: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from tests.benchmarks.session.transcript import RELEASED, StepError, Transcript
+from tests.benchmarks.session.transcript import StepError, Transcript
 
 OTHERS = 300  # articles of other languages beside the shuffled one
 INFLATED = 3.0  # added to every theme's calibrated log-odds
@@ -18,7 +18,7 @@ INFLATED = 3.0  # added to every theme's calibrated log-odds
 def refusals(t: Transcript, language: str) -> None:
     """Two models that the gate must not let serve."""
     t.say("## What the gate refuses")
-    t.run(f'themewatch models add "{RELEASED}" --reason "as released"')
+    t.run('themewatch models add released --reason "as released"')
     t.run("themewatch models promote themewatch")
     language, own, others, tested = _write_shuffled(t.folder / "shuffled.jsonl", language)
     t.say(

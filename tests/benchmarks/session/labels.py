@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tests.benchmarks.session.service import Service
-from tests.benchmarks.session.transcript import DATA, RELEASED, Transcript, read_rows
+from tests.benchmarks.session.transcript import DATA, Transcript, read_rows
 
 
 def own_labels(t: Transcript) -> None:
@@ -18,7 +18,7 @@ def own_labels(t: Transcript) -> None:
     folder = t.folder
     t.say("## From 60 corrected articles to a promoted model, and back")
     t.say("The released model goes into an empty registry, and a service follows that registry.")
-    t.run(f'themewatch models add "{RELEASED}" --reason "as released"')
+    t.run('themewatch models add released --reason "as released"')
     t.run("themewatch models promote themewatch")
     service = Service(t)
     try:

@@ -15,7 +15,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data" / "session"
-RELEASED = "$(python -c 'from model.artifact import PRETRAINED; print(PRETRAINED)')"
 _NOISE = re.compile(
     r"Loading weights|warnings\.warn|\w*Warning:|it/s\]|^\s*$|^reading .*%|^themewatch: (preparing )?the .* engine of "
 )
