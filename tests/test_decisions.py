@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.decisions import Decision, Decisions, ThemeDecision
-from training.calibrate import fit_decisions
+from training.calibrate import CEILING, fit_decisions
 from training.metrics import calibration_error, counts, f1, macro_f1, story_weights
 
 
@@ -48,6 +48,13 @@ def test_the_band_does_not_hang_on_the_lowest_positive() -> None:
     cleared = truth & (logits > 0)  # as if, by luck, no positive had a low score
     for labels in (truth, cleared):
         assert fit_decisions(logits, labels, ("a",)).themes["a"].lower < 0.05  # by the lowest positive it would be 0.11
+
+
+def test_what_is_one_in_ten_likely_is_shown_to_a_person() -> None:
+    logits = np.concatenate([np.linspace(-9, -5, 900), np.linspace(3, 9, 100)])[:, None]  # found surely, or not at all
+    rule = fit_decisions(logits, logits > 0, ("a",)).themes["a"]
+    assert rule.lower == pytest.approx(CEILING)
+    assert rule.threshold > CEILING
 
 
 def test_a_theme_without_examples_gets_a_plain_rule() -> None:
