@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.decisions import Decisions, ThemeDecision
 
-RECALL_AT_REVIEW = 0.99  # the review band starts where this share of the expected positives is still inside
+RECALL_AT_REVIEW = 0.98  # the review band starts where this share of the expected positives is still inside
 FLOOR = 0.03  # nothing less likely than this is worth a person's time
 CEILING = 0.1  # what is at least this likely is worth it, however surely a theme is found in the tidier written texts
 PRECISION_AT_MATCH = 0.93  # so many of the matches should be right, by their calibrated probabilities
@@ -79,17 +79,14 @@ def _best_threshold(p: NDArray[np.float64]) -> float:
 
 
 def _with_recall(p: NDArray[np.float64], threshold: float) -> float:
-    """The highest lower edge that promises the wanted recall, lowered by half its odds for safety.
-
-    It stays between ``FLOOR`` and ``CEILING``.
+    """The highest lower edge that promises the wanted recall, between ``FLOOR`` and ``CEILING``.
 
     Expected counts here too: the lowest of some hundred positives says little, and the epoch was chosen on them.
     """
     ranked = np.sort(p)
     missed = np.cumsum(ranked) / ranked.sum()  # of the expected positives, were the edge above this article
     edge = float(ranked[np.searchsorted(missed, 1 - RECALL_AT_REVIEW)])
-    odds = edge / max(1 - edge, 1e-9) / 2
-    return float(min(max(odds / (1 + odds), FLOOR), CEILING, threshold))
+    return float(min(max(edge, FLOOR), CEILING, threshold))
 
 
 def _with_precision(p: NDArray[np.float64], threshold: float) -> float:
