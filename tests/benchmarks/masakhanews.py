@@ -95,7 +95,7 @@ def full_training(language: str, args: argparse.Namespace) -> Row:
     with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        run = prepared(configuration(folder, "base", keys, args.epochs, args.windows), folder, own, held)
+        run = prepared(configuration(folder, "base", keys, args.epochs, args.windows, args.start), folder, own, held)
         artifact = train(run, folder / "model")
         each = [_measured(ThemeClassifier.load(folder / "model"), test, keys, tfidf(own, test)(own), {}, "")]
     row = _row(language, "lora, full", each, test, own, started)
@@ -107,7 +107,7 @@ def _measured(
     cut: dict[str, list[Encoded]], name: str,
 ) -> dict[str, float]:  # fmt: skip
     encoded = cut.get(name) or cut.setdefault(name, [classifier.windower.encode(i.article) for i in test])
-    answers = answer(classifier, encoded)
+    answers = answer(classifier, encoded, keys)
     by = {"logit": answers.logits, "probability": answers.probabilities, "tfidf": baseline}
     return {key: value for kind, scores in by.items() for key, value in figures(kind, scores, test, keys).items()}
 
@@ -168,6 +168,7 @@ def main() -> None:
     parser.add_argument("--lora-draws", type=int, default=2, help="the same with --parts lora")
     parser.add_argument("--epochs", type=int, default=0, help="of LoRA; 0: as configs/base.yaml")
     parser.add_argument("--windows", type=int, default=0, help="of 512 tokens that LoRA reads; 0: all (head reads all)")
+    parser.add_argument("--start", default="", help="what full training starts from: released, or a model folder")
     parser.add_argument("--keep", type=Path, help="full trainings stay here; an interrupted one goes on, run again")
     parser.add_argument("--limit-test", type=int, default=0, metavar="N", help="test articles a language; 0: all")
     parser.add_argument("--out", type=Path, help="write everything here as JSON, after each row")

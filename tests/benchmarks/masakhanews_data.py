@@ -90,11 +90,14 @@ def gold(items: Sequence[Item], keys: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray([keys.index(item.themes[0]) for item in items], dtype=np.int64)
 
 
-def configuration(folder: Path, base: str, keys: Sequence[str], epochs: int = 0, windows: int = 0) -> TrainConfig:
+def configuration(
+    folder: Path, base: str, keys: Sequence[str], epochs: int = 0, windows: int = 0, start: str = ""
+) -> TrainConfig:
     """``configs/<base>.yaml`` for the topics, written to ``folder`` and read back.
 
     Args:
         epochs: instead of the file's; windows: of 512 tokens read of each article, instead of the file's; 0: as there.
+        start: the model that training starts from, its themes before the topics; without it the bare encoder.
     """
     themes = [
         {"key": key, "names": {"en": key.capitalize()}, "definition": f"News on {key}.", "includes": [],
@@ -108,6 +111,8 @@ def configuration(folder: Path, base: str, keys: Sequence[str], epochs: int = 0,
         settings["optimizer"]["epochs"] = epochs
     if windows:
         settings["windows"] = {**settings.get("windows", {}), "limit": windows}
+    if start:  # its linear part knows nothing of the topics, so these get one of their own
+        settings |= {"start": start, "replay": 0.0, "lexical": True}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings), "utf-8")
     return load_config(folder / "config.yaml")
 
@@ -155,9 +160,8 @@ def train_in_memory(run: Run, folder: Path) -> ThemeClassifier:
     return served[0]
 
 
-def answer(classifier: ThemeClassifier, encoded: Sequence[Encoded]) -> Answers:
-    """The served path on test articles cut into windows already (the same for all draws)."""
-    keys = classifier.artifact.taxonomy.keys
+def answer(classifier: ThemeClassifier, encoded: Sequence[Encoded], keys: Sequence[str]) -> Answers:
+    """The served path on test articles cut into windows already (the same for all draws), for the topics ``keys``."""
     results: list[Result] = []
     for at in range(0, len(encoded), _CHUNK):
         results += classifier.predict_encoded(encoded[at : at + _CHUNK], explain=False)
