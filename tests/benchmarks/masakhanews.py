@@ -95,7 +95,8 @@ def full_training(language: str, args: argparse.Namespace) -> Row:
     with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        run = prepared(configuration(folder, "base", keys, args.epochs, args.windows, args.start), folder, own, held)
+        config = configuration(folder, "base", keys, args.epochs, args.windows, args.start, args.runs)
+        run = prepared(config, folder, own, held)
         artifact = train(run, folder / "model")
         each = [_measured(ThemeClassifier.load(folder / "model"), test, keys, tfidf(own, test)(own), {}, "")]
     row = _row(language, "lora, full", each, test, own, started)
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=0, help="of LoRA; 0: as configs/base.yaml")
     parser.add_argument("--windows", type=int, default=0, help="of 512 tokens that LoRA reads; 0: all (head reads all)")
     parser.add_argument("--start", default="", help="what full training starts from: released, or a model folder")
+    parser.add_argument("--runs", type=int, default=1, help="of full training: the average or the best is served")
     parser.add_argument("--keep", type=Path, help="full trainings stay here; an interrupted one goes on, run again")
     parser.add_argument("--limit-test", type=int, default=0, metavar="N", help="test articles a language; 0: all")
     parser.add_argument("--out", type=Path, help="write everything here as JSON, after each row")

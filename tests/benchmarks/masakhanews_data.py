@@ -91,13 +91,14 @@ def gold(items: Sequence[Item], keys: Sequence[str]) -> NDArray[np.int64]:
 
 
 def configuration(
-    folder: Path, base: str, keys: Sequence[str], epochs: int = 0, windows: int = 0, start: str = ""
+    folder: Path, base: str, keys: Sequence[str], epochs: int = 0, windows: int = 0, start: str = "", runs: int = 1
 ) -> TrainConfig:
     """``configs/<base>.yaml`` for the topics, written to ``folder`` and read back.
 
     Args:
         epochs: instead of the file's; windows: of 512 tokens read of each article, instead of the file's; 0: as there.
         start: the model that training starts from, its themes before the topics; without it the bare encoder.
+        runs: trainings in other orders, of which the average or the best is served.
     """
     themes = [
         {"key": key, "names": {"en": key.capitalize()}, "definition": f"News on {key}.", "includes": [],
@@ -109,6 +110,8 @@ def configuration(
     settings |= {"name": "masakhanews", "taxonomy": "topics.yaml", "features": {"limit_gb": _FEATURES_GB}}
     if epochs:
         settings["optimizer"]["epochs"] = epochs
+    if runs > 1:
+        settings["runs"] = runs
     if windows:
         settings["windows"] = {**settings.get("windows", {}), "limit": windows}
     if start:  # its linear part knows nothing of the topics, so these get one of their own
