@@ -156,7 +156,7 @@ def train_in_memory(run: Run, folder: Path) -> ThemeClassifier:
         head = Head(network.head.weight.detach().cpu().clone(), network.bias.detach().cpu().clone())
         engine = FeatureEngine(feature_store(run, network), head)
         served.append(in_memory(run, None, windower, decisions, engine=engine, lexical=lexical))
-        return served[0].artifact
+        return replace(served[0].artifact, training=record)
 
     with patch.object(head_run, "write_artifact", keep), quiet():
         train(run, folder / "not-written")
